@@ -1,0 +1,104 @@
+/* frames.h: the frames of the link between gateway and worker. The one table from which come the
+ * enum, the names in logs and the table in docs/link.md.
+ *
+ * A frame is a 16-byte head and a payload, all integers little-endian:
+ *
+ *   offset 0  u32  payload length, at most CLR_FRAME_MAX
+ *          4  u8   type (below)
+ *          5  u8   flags (CLR_FRAME_…)
+ *          6  u16  zero
+ *          8  u64  stream: the handle of a socket, session or request; 0 for the link itself
+ *
+ * Payload notation: uN an integer of N bits; str a u32 length and that many bytes; json a str of
+ * JSON text; list<t> a u16 count and that many t; data = json, list<str>: JSON text of a Socket.IO
+ * packet with the attachments its placeholders name; request = a request head (link/message.h).
+ * A socket is one client in one Socket.IO namespace; a session is one Engine.IO client.
+ */
+#pragma once
+
+/* X(number, name, direction, payload, meaning). Direction: G from the gateway, W from the worker. */
+#define CLR_FRAME_MAP(X)                                                                           \
+    X(1, CONFIG, G, "json", "first frame: what the worker runs and how")                           \
+    X(2, STOP, G, "u32 ms", "finish within ms, then send STOPPED and exit")                        \
+    X(3, REPLY, G, "u8 found", "answers SIO_REMOTE; stream is its token")                          \
+    X(4, SIO_CONNECT, G, "u16 server, str eio_sid, str sid, str nsp, json auth, request",          \
+      "a client asks for a namespace; answer SIO_ACCEPT or SIO_REFUSE. auth may be empty")         \
+    X(5, SIO_EVENT, G, "u64 ack, data", "an event; ack is CLR_NO_ACK or wants SIO_ACK_REPLY")      \
+    X(6, SIO_ACK, G, "u64 token, data", "a client answered an emit that carried this token")       \
+    X(7, SIO_DISCONNECT, G, "u8 reason", "the socket is gone (CLR_REASON_MAP)")                    \
+    X(8, SIO_ROOM, G, "u8 op, str room", "another worker made this socket join or leave")          \
+    X(9, EIO_OPEN, G, "u16 server, str sid, request",                                              \
+      "a client of an EngineServer; answer EIO_ACCEPT or EIO_REFUSE")                              \
+    X(10, EIO_MESSAGE, G, "str", "a message; flag BINARY")                                         \
+    X(11, EIO_GONE, G, "u8 reason", "the session is gone (CLR_REASON_MAP)")                        \
+    X(12, ORIGIN_CHECK, G, "u16 server, str origin, request",                                      \
+      "asks the server's callable; answer ORIGIN_RESULT with the same stream")                     \
+    X(13, TRANSPORT, G, "u8 transport", "the session upgraded; stream is any socket of it")        \
+    X(64, HELLO, W, "u32 version, u32 pid, str python, str clrun", "first frame of a worker")      \
+    X(65, SERVER, W, "u16 server, json",                                                           \
+      "declares or updates a server of the app; numbers count from 0")                             \
+    X(66, READY, W, "", "the app is loaded; grants nothing by itself")                             \
+    X(67, FAILED, W, "u8 kind, str text", "the app did not load (CLR_FAILED_…); exits next")       \
+    X(68, CREDIT, W, "u32 count", "takes this many more creditable frames (CONNECT, EVENT, …)")    \
+    X(69, SIO_ACCEPT, W, "", "the connect handler accepted the socket")                            \
+    X(70, SIO_REFUSE, W, "json", "the connect handler refused; the CONNECT_ERROR object")          \
+    X(71, SIO_SEND, W, "u64 token, data", "an event for this socket; flags ACK, VOLATILE")         \
+    X(72, SIO_EMIT, W,                                                                             \
+      "u16 server, str nsp, list<str> rooms, list<str> except, u64 token, data",                   \
+      "an event for rooms or sids (none: the namespace) less those in except")                     \
+    X(73, SIO_ACK_REPLY, W, "u64 ack, data", "what the handler of an event returned")              \
+    X(74, SIO_KICK, W, "", "disconnect this socket from its namespace")                            \
+    X(75, SIO_JOIN, W, "str room", "this socket joins")                                            \
+    X(76, SIO_LEAVE, W, "str room", "this socket leaves")                                          \
+    X(77, SIO_CLOSE_ROOM, W, "u16 server, str nsp, str room", "all sockets leave")                 \
+    X(78, SIO_REMOTE, W, "u16 server, str nsp, str sid, u8 op, str room, u64 token",               \
+      "join, leave or kick a socket of any worker; token 0 wants no REPLY")                        \
+    X(79, SIO_ABORT, W, "str why", "the client sent what the app cannot decode: close it")         \
+    X(80, EIO_ACCEPT, W, "", "the connect handler accepted the session")                           \
+    X(81, EIO_REFUSE, W, "json", "the connect handler refused; body of the 401")                   \
+    X(82, EIO_SEND, W, "str", "a message for the session; flag BINARY")                            \
+    X(83, EIO_CLOSE, W, "", "close the session")                                                   \
+    X(84, ORIGIN_RESULT, W, "u8 allowed", "answers ORIGIN_CHECK")                                  \
+    X(85, LOG, W, "u8 level, str module, str text", "a line for the gateway's log")                \
+    X(86, STOPPED, W, "", "everything is finished; the worker exits")
+
+#define CLR_FRAME_ENUM(number, name, direction, payload, meaning) CLR_FRAME_##name = (number),
+enum clr_frame_type { CLR_FRAME_MAP(CLR_FRAME_ENUM) };
+#undef CLR_FRAME_ENUM
+
+#define CLR_FRAME_HEAD_SIZE 16
+#define CLR_FRAME_MAX       (64u << 20) /* payload bytes: above any allowed client message */
+
+enum clr_frame_flag {
+    CLR_FRAME_BINARY = 1,   /* EIO_MESSAGE, EIO_SEND: the bytes are not text */
+    CLR_FRAME_ACK = 2,      /* SIO_SEND, SIO_EMIT: the client's ack comes back as SIO_ACK */
+    CLR_FRAME_VOLATILE = 4, /* SIO_SEND, SIO_EMIT: drop rather than queue */
+};
+
+/* SIO_EVENT without an ack id. Client ids stay below 2^53. */
+#define CLR_NO_ACK UINT64_MAX
+
+/* Why a socket or session is gone. X(number, name, text): the texts are python-socketio's. */
+#define CLR_REASON_MAP(X)                                                                          \
+    X(1, CLIENT_DISCONNECT, "client disconnect")                                                   \
+    X(2, SERVER_DISCONNECT, "server disconnect")                                                   \
+    X(3, PING_TIMEOUT, "ping timeout")                                                             \
+    X(4, TRANSPORT_CLOSE, "transport close")                                                       \
+    X(5, TRANSPORT_ERROR, "transport error")
+
+#define CLR_REASON_ENUM(number, name, text) CLR_REASON_##name = (number),
+enum clr_reason { CLR_REASON_MAP(CLR_REASON_ENUM) };
+#undef CLR_REASON_ENUM
+
+/* SIO_ROOM and SIO_REMOTE. */
+enum clr_room_op { CLR_ROOM_JOIN = 1, CLR_ROOM_LEAVE = 2, CLR_ROOM_KICK = 3 };
+
+/* SIO_CONNECT's request and TRANSPORT. */
+enum clr_transport { CLR_TRANSPORT_POLLING = 1, CLR_TRANSPORT_WEBSOCKET = 2 };
+
+/* FAILED. */
+enum clr_failed {
+    CLR_FAILED_NOT_FOUND = 1, /* no such file or module: usage */
+    CLR_FAILED_SYNTAX = 2,    /* SyntaxError, text has the caret */
+    CLR_FAILED_ERROR = 3,     /* the module raised, text is the traceback */
+};

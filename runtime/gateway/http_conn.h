@@ -1,0 +1,79 @@
+/* http_conn.h: one client connection while it speaks HTTP/1.1.
+ *
+ * Owns the stream and the parser, enforces the time limits, and answers pipelined requests in order by parsing the
+ * next one only when the last was answered. A request is an exchange, handed to the handler that the
+ * router chose. A WebSocket takes the connection over (ws_conn.h).
+ *
+ * Threads:  the loop's.
+ * Lifetime: an exchange ends after exactly one of: its response is complete, on_abort was called, or it
+ *           became a WebSocket. Nothing may use it after that.
+ */
+#pragma once
+
+#include "gateway/gateway.h"
+#include "link/message.h"
+#include "proto/http.h"
+
+typedef struct clr_http_conn clr_http_conn_t;
+typedef struct clr_exchange clr_exchange_t;
+
+/* What a handler does with a request. Every callback gets the exchange; its `ctx` is the handler's. None
+ * runs inside a call that the handler makes. */
+typedef struct clr_handler {
+    /* The head is complete. May respond at once, or later; may upgrade. */
+    void (*on_head)(clr_exchange_t *x);
+    /* A piece of the body, borrowed for the call. May be NULL: bodies are then read and dropped. */
+    void (*on_body)(clr_exchange_t *x, clr_str_t piece);
+    /* The request is complete. May be NULL. */
+    void (*on_end)(clr_exchange_t *x);
+    /* The client went away, or broke the rules, before the response was complete. May be NULL. */
+    void (*on_abort)(clr_exchange_t *x);
+} clr_handler_t;
+
+struct clr_exchange {
+    clr_gateway_t *gw;
+    clr_http_conn_t *conn;
+    const clr_http_head_t *head; /* valid until the exchange ends */
+    const clr_handler_t *handler;
+    void *ctx; /* the handler's */
+    uint64_t body_limit; /* the handler may lower or raise it in on_head; beyond it: 413, on_abort */
+    unsigned responded_ : 1, ended_ : 1, head_request_ : 1, close_after_ : 1, streaming_ : 1;
+    int status_;      /* for the access log */
+    uint64_t sent_;   /* body bytes */
+    uint64_t began_ms_;
+};
+
+/* Starts reading a connection that was just accepted; owns itself from here on. */
+void clr_http_conn_accept(clr_gateway_t *gw, uv_stream_t *listener);
+
+/* Answers with a whole body. `headers` is zero or more complete "Name: value\r\n" lines (Content-Type among
+ * them; Content-Length, Date, Connection are added here). HEAD and 204/304 send no body. */
+void clr_exchange_respond(clr_exchange_t *x, int status, clr_str_t headers, clr_str_t body);
+
+/* The same by parts: head (content_length UINT64_MAX: chunked, or close on HTTP/1.0), body pieces, end. The
+ * drained callback comes when the queue went empty after want_drain. */
+void clr_exchange_begin(clr_exchange_t *x, int status, clr_str_t headers, uint64_t content_length);
+void clr_exchange_write(clr_exchange_t *x, clr_str_t piece);
+void clr_exchange_finish(clr_exchange_t *x);
+void clr_exchange_want_drain(clr_exchange_t *x, void (*drained)(clr_exchange_t *x));
+
+/* Response bytes that the kernel has not taken. */
+size_t clr_exchange_pending(const clr_exchange_t *x);
+
+/* Closes the connection after this response, whatever the client asked for. */
+void clr_exchange_close_after(clr_exchange_t *x);
+
+/* Drops the connection now, without (the rest of) a response. on_abort is not called. */
+void clr_exchange_kill(clr_exchange_t *x);
+
+/* Stops and resumes reading the client (backpressure); a parked request keeps reading so that an abort is seen. */
+void clr_exchange_pause(clr_exchange_t *x, bool paused);
+
+/* A plain-text answer: "404 Not Found" and the detail, if any. */
+void clr_exchange_error(clr_exchange_t *x, int status, const char *detail);
+
+/* Appends the request head as the link carries it (message.h), headers included. */
+void clr_exchange_encode_request(const clr_exchange_t *x, uint8_t transport, clr_buf_t *out);
+
+/* Closes idle connections and lets busy ones finish with Connection: close (shutdown). */
+void clr_http_conns_drain(clr_gateway_t *gw);

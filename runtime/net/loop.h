@@ -1,0 +1,65 @@
+/* loop.h: the event loop of the gateway: libuv's, one timer wheel, and the one place where output is
+ * flushed.
+ *
+ * Everything that has something to write links itself into the loop's dirty list; the loop runs the flush callbacks
+ * in one pass just before it sleeps. Nothing writes a socket anywhere else.
+ *
+ * Threads:  one loop, one thread.
+ * Lifetime: clr_loop_init() … clr_loop_run() … clr_loop_deinit() once all handles are closed.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "base/list.h"
+#include "net/wheel.h"
+
+/* Embed one in whatever needs flushing. */
+typedef struct clr_flush {
+    clr_list_t node_;
+    void (*run)(struct clr_flush *self); /* writes what is pending; called once per mark */
+} clr_flush_t;
+
+typedef struct clr_loop {
+    uv_loop_t uv;
+    uv_prepare_t flush_handle_;
+    clr_list_t dirty_;
+    clr_wheel_t wheel;
+    uv_timer_t wheel_timer_;
+    char *read_buf;       /* shared by all reads of this loop: consumed before the callback returns */
+    size_t read_buf_size; /* CLR_LOOP_READ_SIZE */
+} clr_loop_t;
+
+#define CLR_LOOP_READ_SIZE (256u << 10)
+
+CLR_NODISCARD int clr_loop_init(clr_loop_t *loop);
+void clr_loop_deinit(clr_loop_t *loop);
+
+/* Until clr_loop_stop() or until no handle is left. */
+void clr_loop_run(clr_loop_t *loop);
+void clr_loop_stop(clr_loop_t *loop);
+
+/* The loop's cached monotonic time, in ms. */
+uint64_t clr_loop_now(const clr_loop_t *loop);
+
+/* Wall-clock HTTP date, formatted at most once a second. Borrowed until the next call. */
+const char *clr_loop_http_date(clr_loop_t *loop);
+
+static inline void clr_flush_init(clr_flush_t *f, void (*run)(clr_flush_t *self))
+{
+    clr_list_init(&f->node_);
+    f->run = run;
+}
+
+/* Marks f dirty for this turn; harmless when it is already. */
+void clr_loop_mark(clr_loop_t *loop, clr_flush_t *f);
+
+/* Takes f off the list (before its owner is freed). */
+static inline void clr_flush_cancel(clr_flush_t *f)
+{
+    clr_list_remove(&f->node_);
+}
+
+/* Timers: intrusive entries, no allocation. Starting a running timer moves it. cb runs from the loop. */
+void clr_loop_timer_start(clr_loop_t *loop, clr_timer_t *t, uint64_t delay_ms);
+void clr_loop_timer_start_at(clr_loop_t *loop, clr_timer_t *t, uint64_t deadline_ms);

@@ -1,0 +1,86 @@
+/* stream.h: one connected byte stream (TCP or Unix socket) with an output queue.
+ *
+ * Writes are queued, by copy or by reference, and go out with one gathered write per loop turn (loop.h). An idle
+ * stream holds no buffer: reads use the loop's shared one, the queue frees itself when it is empty.
+ *
+ * Threads:  the loop's.
+ * Lifetime: embedded in its owner. After an init or accept succeeded clr_stream_close() must be called, and the
+ *           memory may be reused only from on_closed on. Callbacks never run inside a call of this module.
+ */
+#pragma once
+
+#include "base/shared.h"
+#include "net/loop.h"
+
+typedef struct clr_stream clr_stream_t;
+
+typedef struct clr_stream_ops {
+    /* Bytes in the loop's read buffer: borrowed for the call, may be modified. */
+    void (*on_read)(clr_stream_t *s, char *data, size_t n);
+    /* End of file (status 0) or a read or write error (negative). Once. Close the stream then. */
+    void (*on_end)(clr_stream_t *s, int status);
+    /* The queue went empty after a write that fell short, or after clr_stream_want_drain(). May be NULL. */
+    void (*on_drain)(clr_stream_t *s);
+    /* The last callback. */
+    void (*on_closed)(clr_stream_t *s);
+} clr_stream_ops_t;
+
+struct clr_stream {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv_;
+    clr_loop_t *loop;
+    const clr_stream_ops_t *ops;
+    clr_flush_t flush_;
+    struct clr_outq *out_; /* NULL while nothing is queued */
+    size_t pending_;
+    unsigned reading_ : 1, writing_ : 1, closing_ : 1, ended_ : 1, want_drain_ : 1, shut_ : 1;
+};
+
+/* Accepts from a listening handle. */
+CLR_NODISCARD int clr_stream_accept(clr_stream_t *s, clr_loop_t *loop, uv_stream_t *listener,
+                                    const clr_stream_ops_t *ops);
+
+/* Takes a connected socket descriptor (AF_UNIX), on success only. */
+CLR_NODISCARD int clr_stream_open_fd(clr_stream_t *s, clr_loop_t *loop, int fd,
+                                     const clr_stream_ops_t *ops);
+
+void clr_stream_read_start(clr_stream_t *s);
+void clr_stream_read_stop(clr_stream_t *s);
+
+/* Queues a copy. Small writes share a chunk. Ignored once closing. */
+void clr_stream_write(clr_stream_t *s, clr_str_t bytes);
+
+/* Queues [off, off+len) of a shared buffer by reference (takes a count of its own). */
+void clr_stream_write_shared(clr_stream_t *s, clr_shared_t *buf, uint32_t off, uint32_t len);
+
+/* Where the caller may write up to n bytes itself, followed by clr_stream_commit(used <= n). */
+char *clr_stream_reserve(clr_stream_t *s, size_t n);
+void clr_stream_commit(clr_stream_t *s, size_t used);
+
+/* Queued bytes that the kernel has not taken. */
+static inline size_t clr_stream_pending(const clr_stream_t *s)
+{
+    return s->pending_;
+}
+
+/* on_drain at the next time the queue is empty (at the end of the flush pass at the earliest). */
+void clr_stream_want_drain(clr_stream_t *s);
+
+/* Discards the queue and closes. on_closed follows from the loop. Harmless when closing already. */
+void clr_stream_close(clr_stream_t *s);
+
+/* Writes the queue out first, shuts the sending side, then closes; after timeout_ms at the latest. */
+void clr_stream_close_flushed(clr_stream_t *s, uint64_t timeout_ms);
+
+static inline bool clr_stream_is_closing(const clr_stream_t *s)
+{
+    return s->closing_;
+}
+
+/* Numeric address and port of the peer ("" and 0 for Unix sockets). */
+void clr_stream_peer(const clr_stream_t *s, char host[46], uint16_t *port);
+void clr_stream_local(const clr_stream_t *s, char host[46], uint16_t *port);
