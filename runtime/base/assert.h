@@ -8,8 +8,7 @@
 
 CLR_NORETURN CLR_COLD void clr_assert_failed(const char *expr, const char *file, int line);
 
-#define CLR_ASSERT(expr)                                                                           \
-    (CLR_LIKELY(expr) ? (void)0 : clr_assert_failed(#expr, __FILE__, __LINE__))
+#define CLR_ASSERT(expr) (CLR_LIKELY(expr) ? (void)0 : clr_assert_failed(#expr, __FILE__, __LINE__))
 
 #ifdef NDEBUG
 #define CLR_DCHECK(expr) ((void)0)

@@ -1,10 +1,9 @@
 /* buf.h: growing bytes with one owner.
  *
  * Threads:  one at a time.
- * Lifetime: clr_buf_init() (or {0}), then clr_buf_deinit(). A pointer into the buffer is valid until the
- *           next call that may grow it.
- * Memory:   growth doubles; out of memory is fatal. Whoever appends what a peer sent checks its cap
- *           first: the buffer has none of its own.
+ * Lifetime: clr_buf_init() (or {0}), then clr_buf_deinit(). A pointer into the buffer is valid
+ * until the next call that may grow it. Memory:   growth doubles; out of memory is fatal. Whoever
+ * appends what a peer sent checks its cap first: the buffer has none of its own.
  */
 #pragma once
 

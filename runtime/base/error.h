@@ -1,8 +1,8 @@
 /* error.h: error codes and error texts.
  *
- * Hot paths return an int: 0 or positive for success, a negative code for failure. System errors and
- * libuv's pass through as -errno; ours start at -5001 and come from the one table below.
- * Cold paths (start-up, configuration) fill a clr_error_t, which gathers context as it travels up.
+ * Hot paths return an int: 0 or positive for success, a negative code for failure. System errors
+ * and libuv's pass through as -errno; ours start at -5001 and come from the one table below. Cold
+ * paths (start-up, configuration) fill a clr_error_t, which gathers context as it travels up.
  */
 #pragma once
 

@@ -2,10 +2,12 @@
  *
  *   clr_log_warn("gateway", "client=%s closed: %s", id, why);
  *   12:01:03.123 warn  gateway: client=… closed: …
- *   {"time":"2026-11-23T12:01:03.123Z","level":"warn","module":"gateway","message":"client=… closed: …"}
+ *   {"time":"2026-11-23T12:01:03.123Z","level":"warn","module":"gateway","message":"client=…
+ * closed: …"}
  *
  * Threads:  any; a line is one write(2).
- * State:    level and format are process-wide: one of the few mutable globals (docs/architecture.md).
+ * State:    level and format are process-wide: one of the few mutable globals
+ * (docs/architecture.md).
  */
 #pragma once
 
@@ -26,7 +28,8 @@ typedef enum clr_log_level {
 void clr_log_configure(clr_log_level_t level, bool json);
 bool clr_log_enabled(clr_log_level_t level);
 
-void clr_log(clr_log_level_t level, const char *module, const char *fmt, ...) CLR_PRINTF(3, 4) CLR_COLD;
+void clr_log(clr_log_level_t level, const char *module, const char *fmt, ...)
+    CLR_PRINTF(3, 4) CLR_COLD;
 
 /* A message that may hold several lines (a traceback): text keeps them, JSON escapes them. */
 void clr_log_text(clr_log_level_t level, const char *module, clr_str_t message) CLR_COLD;

@@ -1,8 +1,8 @@
 /* map.h: a hash map from bytes to a pointer. Open addressing, seeded hash (a peer chooses keys).
  *
  * Threads:  one at a time.
- * Lifetime: clr_map_init() (allocates nothing), then clr_map_deinit(). Keys are borrowed until the entry is
- *           removed: keep them inside the value. Values are the caller's.
+ * Lifetime: clr_map_init() (allocates nothing), then clr_map_deinit(). Keys are borrowed until the
+ * entry is removed: keep them inside the value. Values are the caller's.
  */
 #pragma once
 
@@ -35,8 +35,8 @@ void *clr_map_put(clr_map_t *m, clr_str_t key, void *value);
 /* Returns what was removed, or NULL. */
 void *clr_map_remove(clr_map_t *m, clr_str_t key);
 
-/* Iterates: start with *cursor = 0; false at the end. The map must not change meanwhile, except that
- * the map may be deinitialised after the loop. */
+/* Iterates: start with *cursor = 0; false at the end. The map must not change meanwhile, except
+ * that the map may be deinitialised after the loop. */
 bool clr_map_next(const clr_map_t *m, size_t *cursor, clr_map_entry_t *out);
 
 /* The hash itself (SipHash-1-3), for those who need one. */

@@ -1,9 +1,11 @@
-/* slots.h: 64-bit handles for objects, such as the stream ids of the link. A handle is an index and a
- * generation, so that looking up is one array access and a handle of something gone finds nothing,
- * even after its place was taken again.
+/* slots.h: 64-bit handles for objects, such as the stream ids of the link. A handle is an index and
+ * a generation, so that looking up is one array access and a handle of something gone finds
+ * nothing, even after its place was taken again: a place whose generations are used up is never
+ * taken again.
  *
  * Threads:  one at a time.
- * Lifetime: clr_slots_init() allocates nothing; clr_slots_deinit() forgets all handles, not the values.
+ * Lifetime: clr_slots_init() allocates nothing; clr_slots_deinit() forgets all handles, not the
+ * values.
  */
 #pragma once
 
@@ -11,8 +13,14 @@
 
 #include "base/common.h"
 
+typedef struct clr_slot {
+    void *value_;         /* NULL: free */
+    uint32_t generation_; /* of the handle that is or will be given out; from 1 on */
+    uint32_t next_free_;
+} clr_slot_t;
+
 typedef struct clr_slots {
-    struct clr_slot *slots_;
+    clr_slot_t *slots_;
     uint32_t cap_;
     uint32_t free_; /* head of the free list, or UINT32_MAX */
     uint32_t count;

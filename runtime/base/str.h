@@ -17,9 +17,12 @@ typedef struct clr_str {
 } clr_str_t;
 
 /* A view of a string literal; also usable in static initialisers through CLR_STR_INIT. */
-#define CLR_STR(lit)      ((clr_str_t){(lit), sizeof(lit) - 1})
-#define CLR_STR_INIT(lit) {(lit), sizeof(lit) - 1}
-#define CLR_STR_EMPTY     ((clr_str_t){"", 0})
+#define CLR_STR(lit) ((clr_str_t){(lit), sizeof(lit) - 1})
+#define CLR_STR_INIT(lit)                                                                          \
+    {                                                                                              \
+        (lit), sizeof(lit) - 1                                                                     \
+    }
+#define CLR_STR_EMPTY ((clr_str_t){"", 0})
 
 /* For printf("%.*s", CLR_STR_ARG(s)). */
 #define CLR_STR_ARG(s) (int)(s).n, (s).p

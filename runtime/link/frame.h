@@ -16,10 +16,10 @@ typedef struct clr_frame {
     clr_str_t payload;
 } clr_frame_t;
 
-/* Decodes the frame at the start of `in`. Returns its whole size (head and payload), 0 when more bytes are
- * needed (*need, if not NULL, is then how many in all, head included, once the head is there, else
- * CLR_FRAME_HEAD_SIZE), or CLR_EPROTO: unknown type, wrong direction, non-zero reserved bits, a
- * payload over CLR_FRAME_MAX. `from` is who sent it: 'G' or 'W'. */
+/* Decodes the frame at the start of `in`. Returns its whole size (head and payload), 0 when more
+ * bytes are needed (*need, if not NULL, is then how many in all, head included, once the head is
+ * there, else CLR_FRAME_HEAD_SIZE), or CLR_EPROTO: unknown type, wrong direction, non-zero reserved
+ * bits, a payload over CLR_FRAME_MAX. `from` is who sent it: 'G' or 'W'. */
 CLR_NODISCARD int64_t clr_frame_decode(clr_str_t in, char from, clr_frame_t *out, size_t *need);
 
 /* Appends a head whose length is filled in by clr_frame_end(): begin, append the payload, end. */

@@ -8,8 +8,8 @@
 
 #include "link/frame.h"
 
-/* A cursor over a payload. After any failed read `bad` is set, and all later reads give zeros, so that a
- * decoder reads its fields in a row and checks once with clr_reader_done(). */
+/* A cursor over a payload. After any failed read `bad` is set, and all later reads give zeros, so
+ * that a decoder reads its fields in a row and checks once with clr_reader_done(). */
 typedef struct clr_reader {
     clr_str_t rest;
     bool bad;
