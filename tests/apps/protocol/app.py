@@ -1,0 +1,33 @@
+"""What the official protocol checks expect of a server: an Engine.IO echo and a Socket.IO app."""
+
+import clrun
+
+TIMES = {"ping_interval": 0.3, "ping_timeout": 0.2, "cors_allowed_origins": "*"}
+
+eio = clrun.EngineServer(**TIMES)
+sio = clrun.AsyncServer(**TIMES)
+
+
+@eio.on("message")
+async def echo(sid, data):
+    await eio.send(sid, data)
+
+
+@sio.on("connect")
+async def connect(sid, environ, auth):
+    await sio.emit("auth", auth or {}, to=sid)
+
+
+@sio.on("connect", namespace="/custom")
+async def connect_custom(sid, environ, auth):
+    await sio.emit("auth", auth or {}, to=sid, namespace="/custom")
+
+
+@sio.on("message")
+async def message(sid, *args):
+    await sio.emit("message-back", args, to=sid)
+
+
+@sio.on("message-with-ack")
+async def message_with_ack(sid, *args):
+    return args
