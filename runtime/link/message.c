@@ -154,3 +154,91 @@ void clr_write_request(clr_buf_t *out, const clr_request_head_t *head)
     clr_write_str(out, head->local_host);
     clr_buf_append_le(out, head->local_port, 2);
 }
+
+/* What the small integers of the table may be, by the names it gives them. */
+typedef struct value_range {
+    char name[12];
+    uint8_t low;
+    uint8_t high;
+} value_range_t;
+
+static const value_range_t ranges[] = {
+    {"found", 0, 1},
+    {"allowed", 0, 1},
+    {"op", CLR_ROOM_JOIN, CLR_ROOM_KICK},
+    {"reason", CLR_REASON_CLIENT_DISCONNECT, CLR_REASON_TRANSPORT_ERROR},
+    {"transport", CLR_TRANSPORT_POLLING, CLR_TRANSPORT_WEBSOCKET},
+    {"kind", CLR_FAILED_NOT_FOUND, CLR_FAILED_ERROR},
+    {"level", 0, 3}, /* clr_log_level_t, less CLR_LOG_OFF */
+};
+
+static bool in_range(clr_str_t name, uint8_t value)
+{
+    for (size_t i = 0; i < clr_array_len(ranges); i++) {
+        if (clr_str_eq(name, clr_str_c(ranges[i].name)))
+            return value >= ranges[i].low && value <= ranges[i].high;
+    }
+    return true;
+}
+
+/* Client ids of acks are integers that JavaScript holds exactly. */
+static bool is_ack_id(uint64_t ack)
+{
+    return ack == CLR_NO_ACK || ack < UINT64_C(1) << 53;
+}
+
+/* Reads one field of the table's notation, such as "u8 reason". */
+static void read_field(clr_reader_t *r, clr_str_t type, clr_str_t name)
+{
+    bool ok = true;
+    if (clr_str_eq(type, CLR_STR("u8")))
+        ok = in_range(name, clr_read_u8(r));
+    else if (clr_str_eq(type, CLR_STR("u16")))
+        (void)clr_read_u16(r);
+    else if (clr_str_eq(type, CLR_STR("u32")))
+        (void)clr_read_u32(r);
+    else if (clr_str_eq(type, CLR_STR("u64")))
+        ok = is_ack_id(clr_read_u64(r)) || !clr_str_eq(name, CLR_STR("ack"));
+    else if (clr_str_eq(type, CLR_STR("str")) || clr_str_eq(type, CLR_STR("json")))
+        (void)clr_read_str(r);
+    else if (clr_str_eq(type, CLR_STR("list<str>")))
+        (void)clr_read_strs(r);
+    else if (clr_str_eq(type, CLR_STR("data")))
+        (void)clr_read_data(r);
+    else if (clr_str_eq(type, CLR_STR("request")))
+        (void)clr_read_request(r);
+    else
+        CLR_ASSERT(!"a notation that frames.h does not define");
+    if (!ok)
+        r->bad = true;
+}
+
+static const char *notation_of(uint8_t type)
+{
+    switch (type) {
+#define NOTATION_CASE(number, name, direction, payload, meaning)                                   \
+    case CLR_FRAME_##name:                                                                         \
+        return payload;
+        CLR_FRAME_MAP(NOTATION_CASE)
+#undef NOTATION_CASE
+    default:
+        return NULL;
+    }
+}
+
+int clr_message_check(const clr_frame_t *frame)
+{
+    const char *notation = notation_of(frame->type);
+    if (!notation)
+        return CLR_EPROTO;
+    clr_reader_t r = clr_reader(frame->payload);
+    clr_str_t fields = clr_str_c(notation);
+    clr_str_t field;
+    while (fields.n && clr_str_split(&fields, ',', &field)) {
+        clr_str_t name = clr_str_trim(field);
+        clr_str_t type;
+        (void)clr_str_split(&name, ' ', &type);
+        read_field(&r, type, name);
+    }
+    return clr_reader_done(&r);
+}

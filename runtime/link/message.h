@@ -72,3 +72,9 @@ clr_request_head_t clr_read_request(clr_reader_t *r);
 
 /* Encodes all but the headers' list; the caller appends that with clr_write_strs(). */
 void clr_write_request(clr_buf_t *out, const clr_request_head_t *head);
+
+/* Whether the payload is exactly what the table says for the frame's type: decodes it to its end,
+ * with the ranges of its enumerations. Returns 0 or CLR_EPROTO. For tests, fuzzers and frames that
+ * are rare; a hot handler that reads every field and ends with clr_reader_done() has checked the
+ * same but for the ranges it does not use. */
+CLR_NODISCARD int clr_message_check(const clr_frame_t *frame);
