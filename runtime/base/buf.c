@@ -50,12 +50,14 @@ void clr_buf_append_u64(clr_buf_t *b, uint64_t v)
 void clr_buf_printf(clr_buf_t *b, const char *fmt, ...)
 {
     va_list args;
+    char *p = clr_buf_reserve(b, FIRST_CAP);
+    size_t room = b->cap - b->n;
     va_start(args, fmt);
-    int n = vsnprintf(clr_buf_reserve(b, FIRST_CAP), b->cap - b->n, fmt, args);
+    int n = vsnprintf(p, room, fmt, args);
     va_end(args);
     CLR_ASSERT(n >= 0);
-    if ((size_t)n >= b->cap - b->n) {
-        char *p = clr_buf_reserve(b, (size_t)n + 1);
+    if ((size_t)n >= room) {
+        p = clr_buf_reserve(b, (size_t)n + 1);
         va_start(args, fmt);
         vsnprintf(p, (size_t)n + 1, fmt, args);
         va_end(args);

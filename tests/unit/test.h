@@ -6,7 +6,9 @@
  */
 #pragma once
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +24,10 @@ typedef struct test_case {
 } test_case_t;
 
 #define TEST(name) static void test_##name(void)
-#define T(name)    {#name, test_##name}
+#define T(name)                                                                                    \
+    {                                                                                              \
+#name, test_##name                                                                         \
+    }
 
 #define TEST_FAIL_(...)                                                                            \
     do {                                                                                           \
@@ -56,11 +61,40 @@ typedef struct test_case {
 
 #define EXPECT_STR_C(actual, literal) EXPECT_STR(actual, clr_str_c(literal))
 
+/* The statement breaks an invariant of ours: a CLR_ASSERT in it fails. */
+#define EXPECT_ABORT(statement)                                                                    \
+    do {                                                                                           \
+        fflush(NULL);                                                                              \
+        pid_t pid_ = fork();                                                                       \
+        if (pid_ == 0) {                                                                           \
+            dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);                          \
+            statement;                                                                             \
+            _exit(0);                                                                              \
+        }                                                                                          \
+        int status_ = 0;                                                                           \
+        waitpid(pid_, &status_, 0);                                                                \
+        if (!WIFSIGNALED(status_) || WTERMSIG(status_) != SIGABRT)                                 \
+            TEST_FAIL_("expected an abort in %s", #statement);                                     \
+    } while (0)
+
+/* Numbers for tests that try many cases: the same ones in each run. */
+static inline uint64_t test_random(uint64_t *state)
+{
+    uint64_t v = *state += UINT64_C(0x9e3779b97f4a7c15);
+    v = (v ^ v >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    v = (v ^ v >> 27) * UINT64_C(0x94d049bb133111eb);
+    return v ^ v >> 31;
+}
+
+/* A test that hangs is a failure with a name, not a build that never ends. */
+#define TEST_SECONDS 120
+
 static inline int test_run(const test_case_t *t)
 {
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
+        alarm(TEST_SECONDS);
         t->run();
         exit(0); /* runs LeakSanitizer */
     }
