@@ -1,0 +1,123 @@
+/* loadgen.c: the load generator of scripts/bench; its command line.
+ *
+ * Drives any Socket.IO server that knows the events of tests/bench/servers and prints one line of
+ * JSON. It takes a small part of one core at the rates that it is there to measure, and prints how
+ * much (load_cpu), so that a result can be checked for having measured the server.
+ */
+#include "load_scenarios.h"
+
+#include <arpa/inet.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: clr_loadgen SCENARIO --port PORT [options] [-- COMMAND…]\n"
+    "  SCENARIO        echo, latency, events-out, broadcast, connect, idle, start\n"
+    "  --host ADDR     IPv4 address (127.0.0.1)\n"
+    "  --path PATH     Socket.IO path (/socket.io/)\n"
+    "  --clients N     connections\n"
+    "  --inflight N    echo: unanswered events of one client (16)\n"
+    "  --bytes N       echo: text in an event (100)\n"
+    "  --burst N       events-out, broadcast: how many are asked for at once\n"
+    "  --seconds S     length of a run (3)\n"
+    "  --warmup S      before the first run (1)\n"
+    "  --runs N        how many (1)\n"
+    "start spawns COMMAND and times its first answer.\n";
+
+static const struct option flags[] = {
+    {"host", required_argument, NULL, 'h'},     {"port", required_argument, NULL, 'p'},
+    {"path", required_argument, NULL, 'P'},     {"clients", required_argument, NULL, 'c'},
+    {"inflight", required_argument, NULL, 'i'}, {"bytes", required_argument, NULL, 'b'},
+    {"burst", required_argument, NULL, 'B'},    {"seconds", required_argument, NULL, 's'},
+    {"warmup", required_argument, NULL, 'w'},   {"runs", required_argument, NULL, 'r'},
+    {"help", no_argument, NULL, 'H'},           {NULL, 0, NULL, 0},
+};
+
+static uint32_t number(const char *text)
+{
+    return (uint32_t)strtoul(text, NULL, 10);
+}
+
+static void set(load_options_t *o, int flag, const char *value)
+{
+    switch (flag) {
+    case 'h':
+        if (inet_pton(AF_INET, value, &o->server.sin_addr) != 1) {
+            load_die("--host takes an IPv4 address");
+        }
+        break;
+    case 'p':
+        o->server.sin_port = htons((uint16_t)number(value));
+        break;
+    case 'P':
+        o->path = value;
+        break;
+    case 'c':
+        o->clients = number(value);
+        break;
+    case 'i':
+        o->inflight = number(value);
+        break;
+    case 'b':
+        o->bytes = number(value);
+        break;
+    case 'B':
+        o->burst = number(value);
+        break;
+    case 's':
+        o->seconds = strtod(value, NULL);
+        break;
+    case 'w':
+        o->warmup = strtod(value, NULL);
+        break;
+    case 'r':
+        o->runs = number(value);
+        break;
+    case 'H':
+        fputs(usage, stdout);
+        exit(0);
+    default:
+        fputs(usage, stderr);
+        exit(2);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    load_options_t o = {
+        .path = "/socket.io/", .inflight = 16, .bytes = 100, .seconds = 3, .warmup = 1, .runs = 1};
+    o.server.sin_family = AF_INET;
+    o.server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (argc < 2 || argv[1][0] == '-') {
+        fputs(usage, argc == 2 && strcmp(argv[1], "--help") == 0 ? stdout : stderr);
+        return argc == 2 ? 0 : 2;
+    }
+    const char *name = argv[1];
+    int flag;
+    while ((flag = getopt_long(argc - 1, argv + 1, "+", flags, NULL)) != -1) {
+        set(&o, flag, optarg);
+    }
+    o.command = optind + 1 < argc ? argv + optind + 1 : NULL;
+    signal(SIGPIPE, SIG_IGN);
+    if (strcmp(name, "start") == 0) {
+        load_start_run(&o);
+        return 0;
+    }
+    if (strcmp(name, "idle") == 0) {
+        load_idle_run(&o);
+        return 0;
+    }
+    if (strcmp(name, "latency") == 0) {
+        name = "echo";
+        o.clients = o.inflight = 1;
+    }
+    const load_scenario_t *scenario = load_scenario_find(name);
+    if (scenario == NULL) {
+        load_die("no scenario %s", name);
+    }
+    load_scenario_run(scenario, &o);
+    return 0;
+}

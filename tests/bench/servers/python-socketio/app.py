@@ -1,0 +1,23 @@
+"""The benchmark's events, on python-socketio (served by uvicorn)."""
+
+import socketio
+
+sio = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*")
+app = socketio.ASGIApp(sio)
+
+
+@sio.on("echo")
+async def echo(sid, data):
+    return data
+
+
+@sio.on("burst")
+async def burst(sid, count):
+    for number in range(count):
+        await sio.emit("tick", number, to=sid)
+
+
+@sio.on("broadcast")
+async def broadcast(sid, count):
+    for number in range(count):
+        await sio.emit("news", {"number": number, "text": "the same to everybody"})
