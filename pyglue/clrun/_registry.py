@@ -1,0 +1,166 @@
+"""Which servers the app has.
+
+A server registers itself when it is made, into the *current* generation. While the app's module is
+executed that is a new one, which takes the place of the live one in a single step when the module
+has run to its end, or is dropped when it failed: `begin`, `commit` and `rollback`, which
+load_module calls.
+
+Servers have numbers, by which the gateway knows them: the order in which they were declared. A
+server of a new generation takes over the number of the one with the same kind and path before it,
+and with it the clients that are connected there.
+"""
+
+
+class Registry:
+    """One generation of servers."""
+
+    def __init__(self):
+        self.servers = []
+
+    def add(self, server):
+        """Called by each server that is made."""
+        self.servers.append(server)
+        if self is _state.live and _state.link is not None:
+            _state.declare([server])  # made while the app runs, not by its module
+
+
+class _State:
+    def __init__(self):
+        self.live = Registry()
+        self.pending = None
+        self.link = None
+        self.numbered = []  # the server of each number
+        self.sio = None  # the ready server, once somebody asked for it
+        self.sio_handlers = None  # what it had when the pending load began
+
+    def current(self):
+        return self.live if self.pending is None else self.pending
+
+    def declare(self, servers):
+        """Bind servers to the link, at the number of their predecessor or a new one."""
+        for server in servers:
+            number = self.number_of(server)
+            if number is None:
+                self.numbered.append(server)
+                self.link.declare(server)
+            elif self.numbered[number] is not server:
+                self.numbered[number] = server
+                self.link.replace_server(number, server)
+
+    def number_of(self, server):
+        for number, other in enumerate(self.numbered):
+            if other is server or _identity(other) == _identity(server):
+                return number
+        return None
+
+
+def _identity(server):
+    """What makes two servers of two generations the same one."""
+    return (server.kind, server.path)
+
+
+_state = _State()
+
+
+def current():
+    """The generation that new servers belong to."""
+    return _state.current()
+
+
+def ready_server():
+    """The server behind `clrun.sio`: made when it is first asked for, one for the process's life."""
+    if _state.sio is None:
+        from ._server import AsyncServer
+
+        _state.sio = AsyncServer()  # registers itself
+    elif _state.sio not in _state.current().servers:
+        _state.current().servers.append(_state.sio)
+    return _state.sio
+
+
+def begin():
+    """A module is about to be executed: what registers from now on waits for commit()."""
+    if _state.pending is not None:
+        raise RuntimeError("the app is being loaded already")
+    _state.pending = Registry()
+    if _state.sio is not None:
+        _state.sio_handlers = _take_handlers(_state.sio)
+
+
+def commit():
+    """The module has been executed: its servers take the place of those before.
+
+    Raises ValueError when two of them want the same path; nothing has changed then.
+    """
+    servers = _settle(_state.pending.servers)
+    vanished = [s for s in _state.live.servers if _identity(s) not in map(_identity, servers)]
+    _state.live, _state.pending, _state.sio_handlers = Registry(), None, None
+    _state.live.servers = servers
+    for server in vanished:
+        _retire(server)
+    if _state.link is not None:
+        _state.declare(servers)
+
+
+def rollback():
+    """The module has failed: all is as before begin()."""
+    if _state.sio is not None:
+        if _state.sio_handlers is not None:
+            _put_handlers(_state.sio, _state.sio_handlers)
+        elif _state.sio in _state.pending.servers:
+            _state.sio = None  # made by the module that failed
+    _state.pending, _state.sio_handlers = None, None
+
+
+def attach(link):
+    """The worker's link is there: declare the app's servers. Returns how many there are."""
+    _state.link = link
+    _state.declare(_state.live.servers)
+    return len(_state.live.servers)
+
+
+def is_empty():
+    """True if the app has registered nothing: no server, and no handler on the ready one."""
+    return not _state.live.servers
+
+
+def _settle(servers):
+    """The servers of a generation: without an unused ready server, and each path only once."""
+    if _state.sio in servers and not _has_handlers(_state.sio):
+        servers = [server for server in servers if server is not _state.sio]
+    paths = set()
+    for server in servers:
+        if server.path in paths:
+            raise ValueError(
+                f"two servers on the path {server.path!r}; give one of them another with path=…"
+                + (" (clrun.sio is one of them)" if _state.sio in servers else "")
+            )
+        paths.add(server.path)
+    return servers
+
+
+def _has_handlers(server):
+    return bool(server.handlers or server.namespace_handlers)
+
+
+def _take_handlers(server):
+    """Empty a server's handlers in one step. Returns them, for _put_handlers()."""
+    taken = (server.handlers, server.namespace_handlers)
+    server.handlers, server.namespace_handlers = {}, {}
+    return taken
+
+
+def _put_handlers(server, taken):
+    server.handlers, server.namespace_handlers = taken
+
+
+def _retire(server):
+    """A server the new code no longer has: its clients stay, but nothing answers them."""
+    if server is not _state.sio:
+        server.handlers = {}
+        if server.kind == "socketio":
+            server.namespace_handlers = {}
+    if _state.link is not None:
+        _state.link.log(
+            "warning", "app", f"no server on {server.path!r} any more; it has no handlers now"
+        )

@@ -1,0 +1,132 @@
+"""How the app's source files are read: an import hook that takes no stale bytecode.
+
+CPython trusts a .pyc whose header names the size and the whole second of its source's last change.
+Two edits of the same size within a second are therefore one to it. The hook covers the app's own
+files, whatever imports them and whenever: before the first refresh it distrusts a .pyc that was
+written in the same moment as its source, from then on it compiles from source every time.
+"""
+
+import os
+import sys
+from importlib.machinery import PathFinder, SourceFileLoader
+from importlib.util import cache_from_source, spec_from_file_location
+
+from _clrun import _owns_path
+
+# A .pyc this much younger than its source (seconds) was written after the source's last change, on
+# file systems with stamps of two seconds as well.
+_MARGIN = 2.0
+
+
+def _drop_racy_bytecode(source):
+    """Remove the .pyc of `source` if an edit may have escaped it. False: it is there to stay."""
+    try:
+        pyc = cache_from_source(source)
+        with open(pyc, "rb") as file:
+            flags = file.read(8)[4:]
+            written = os.fstat(file.fileno()).st_mtime
+        # Flags other than zero: validated by a hash of the source, which no edit escapes.
+        if any(flags) or written >= os.stat(source).st_mtime + _MARGIN:
+            return True
+    except (OSError, NotImplementedError):
+        return True
+    try:
+        os.unlink(pyc)
+    except OSError:
+        return False
+    return True
+
+
+class AppLoader(SourceFileLoader):
+    """Loads one of the app's own source files."""
+
+    def get_code(self, fullname):
+        path = self.get_filename(fullname)
+        if hook.fresh or not _drop_racy_bytecode(path):
+            return self.source_to_code(self.get_data(path), path)
+        return super().get_code(fullname)
+
+    def exec_module(self, module):
+        if hook.fresh and hasattr(module, "__path__"):
+            _adopt_children(module)
+        super().exec_module(module)
+
+
+def _adopt_children(package):
+    """Give a package that is loaded anew its modules that stayed, such as extension modules.
+
+    They are in sys.modules, so that importing them would no longer set the attribute.
+    """
+    prefix = package.__name__ + "."
+    for name, module in list(sys.modules.items()):
+        if name.startswith(prefix) and "." not in name[len(prefix) :] and module is not None:
+            setattr(package, name[len(prefix) :], module)
+
+
+class Hook:
+    """The finder, and what load_module has to remember between two calls.
+
+    `begin`, `commit` and `rollback` frame one load; load_module calls them.
+    """
+
+    def __init__(self):
+        self.roots = []  # the app's directories, symbolic links resolved
+        self.root = None  # the one that load_module put on sys.path
+        self.old_root = None  # the one it put there before
+        self.venv = None
+        self.fresh = False  # compile from source always
+        self._owned = {}  # directory: are its files the app's own?
+        self._saved = None
+
+    def begin(self, root, venv, refresh):
+        self._saved = (self.roots, self.root, self.old_root, self.venv)
+        self.roots = self.roots if root in self.roots else [*self.roots, root]
+        self.old_root, self.root = self.root, root
+        self.venv = venv
+        # Stays on when the load fails: the files have been edited in any case.
+        self.fresh = self.fresh or refresh
+        self._owned.clear()
+        self._install()
+
+    def commit(self):
+        self._saved = None
+
+    def rollback(self):
+        self.roots, self.root, self.old_root, self.venv = self._saved
+        self._saved = None
+        self._owned.clear()
+
+    def adopt(self, spec):
+        """The directory from which `spec` was found is the app's. Returns it."""
+        root = os.path.realpath(spec.origin)
+        for _ in range(1 + spec.name.count(".") + (spec.submodule_search_locations is not None)):
+            root = os.path.dirname(root)
+        if root not in self.roots:
+            self.roots = [*self.roots, root]
+            self._owned.clear()
+        return root
+
+    def spec(self, name, file):
+        return spec_from_file_location(name, file, loader=AppLoader(name, file))
+
+    def find_spec(self, name, path=None, target=None):
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and type(spec.loader) is SourceFileLoader and self._owns(spec.origin):
+            spec.loader = AppLoader(name, spec.origin)
+        return spec
+
+    def _owns(self, file):
+        directory = os.path.dirname(file)
+        owned = self._owned.get(directory)
+        if owned is None:
+            owned = self._owned[directory] = _owns_path(file, self.roots, self.venv)
+        return owned
+
+    def _install(self):
+        """Stand before the finder that reads sys.path, and behind all others."""
+        if self not in sys.meta_path:
+            at = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else None
+            sys.meta_path.insert(len(sys.meta_path) if at is None else at, self)
+
+
+hook = Hook()
