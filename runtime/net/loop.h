@@ -1,8 +1,8 @@
-/* loop.h: the event loop of the gateway: libuv's, one timer wheel, and the one place where output is
- * flushed.
+/* loop.h: the event loop of the gateway: libuv's, one timer wheel, and the one place where output
+ * is flushed.
  *
- * Everything that has something to write links itself into the loop's dirty list; the loop runs the flush callbacks
- * in one pass just before it sleeps. Nothing writes a socket anywhere else.
+ * Everything that has something to write links itself into the loop's dirty list; the loop runs the
+ * flush callbacks in one pass just before it sleeps. Nothing writes a socket anywhere else.
  *
  * Threads:  one loop, one thread.
  * Lifetime: clr_loop_init() … clr_loop_run() … clr_loop_deinit() once all handles are closed.
@@ -11,6 +11,7 @@
 
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "net/wheel.h"
 
@@ -26,12 +27,16 @@ typedef struct clr_loop {
     clr_list_t dirty_;
     clr_wheel_t wheel;
     uv_timer_t wheel_timer_;
-    char *read_buf;       /* shared by all reads of this loop: consumed before the callback returns */
+    uint64_t wheel_due_; /* when wheel_timer_ fires; UINT64_MAX: not armed */
+    uint64_t http_date_second_;
+    char http_date_[CLR_HTTP_DATE_SIZE];
+    char *read_buf; /* shared by all reads of this loop: consumed before the callback returns */
     size_t read_buf_size; /* CLR_LOOP_READ_SIZE */
 } clr_loop_t;
 
 #define CLR_LOOP_READ_SIZE (256u << 10)
 
+/* Also has the process ignore SIGPIPE. */
 CLR_NODISCARD int clr_loop_init(clr_loop_t *loop);
 void clr_loop_deinit(clr_loop_t *loop);
 
@@ -60,6 +65,7 @@ static inline void clr_flush_cancel(clr_flush_t *f)
     clr_list_remove(&f->node_);
 }
 
-/* Timers: intrusive entries, no allocation. Starting a running timer moves it. cb runs from the loop. */
+/* Timers: intrusive entries, no allocation. Starting a running timer moves it. cb runs from the
+ * loop. */
 void clr_loop_timer_start(clr_loop_t *loop, clr_timer_t *t, uint64_t delay_ms);
 void clr_loop_timer_start_at(clr_loop_t *loop, clr_timer_t *t, uint64_t deadline_ms);

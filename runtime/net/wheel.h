@@ -1,9 +1,9 @@
-/* wheel.h: a hierarchical timer wheel with intrusive entries, 1 ms resolution. Starting, moving and stopping
- * a timer are a few pointer stores, whatever their number.
+/* wheel.h: a hierarchical timer wheel with intrusive entries, 1 ms resolution. Starting, moving and
+ * stopping a timer are a few pointer stores, whatever their number.
  *
  * Threads:  one at a time.
- * Lifetime: an entry must be stopped before its memory goes away. A callback may start, stop or free any
- *           timer, its own included.
+ * Lifetime: an entry must be stopped before its memory goes away. A callback may start, stop or
+ * free any timer, its own included.
  */
 #pragma once
 

@@ -1,0 +1,138 @@
+/* loop.c: see loop.h. */
+#include "net/loop.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+/* A flush may make others dirty (a drained stream is filled again). They are flushed in the same
+ * pass, at most this often; then the sockets are polled, without sleeping, so that input is not
+ * starved. */
+#define FLUSH_ROUNDS 4
+
+#define NOT_ARMED UINT64_MAX
+
+static void on_wheel_timer(uv_timer_t *timer)
+{
+    clr_loop_t *loop = clr_container_of(timer, clr_loop_t, wheel_timer_);
+    loop->wheel_due_ = NOT_ARMED;
+    clr_wheel_advance(&loop->wheel, uv_now(&loop->uv));
+}
+
+static void arm_wheel(clr_loop_t *loop, uint64_t delay)
+{
+    uint64_t due = uv_now(&loop->uv) + delay;
+    if (due == loop->wheel_due_)
+        return;
+    int err = uv_timer_start(&loop->wheel_timer_, on_wheel_timer, delay, 0);
+    CLR_ASSERT(err == 0);
+    loop->wheel_due_ = due;
+}
+
+static void flush_round(clr_loop_t *loop)
+{
+    clr_list_t round;
+    clr_list_take(&round, &loop->dirty_);
+    for (clr_list_t *node; (node = clr_list_pop_front(&round));) {
+        clr_flush_t *f = clr_container_of(node, clr_flush_t, node_);
+        f->run(f);
+    }
+}
+
+/* Runs just before the poll: writes everything, then sets how long the poll may sleep. */
+static void on_prepare(uv_prepare_t *handle)
+{
+    clr_loop_t *loop = clr_container_of(handle, clr_loop_t, flush_handle_);
+    for (int i = 0; i < FLUSH_ROUNDS && !clr_list_is_empty(&loop->dirty_); i++)
+        flush_round(loop);
+
+    int64_t delay = clr_wheel_next(&loop->wheel, uv_now(&loop->uv));
+    if (!clr_list_is_empty(&loop->dirty_))
+        delay = 0;
+    if (delay >= 0) {
+        arm_wheel(loop, (uint64_t)delay);
+    } else if (loop->wheel_due_ != NOT_ARMED) {
+        uv_timer_stop(&loop->wheel_timer_);
+        loop->wheel_due_ = NOT_ARMED;
+    }
+}
+
+int clr_loop_init(clr_loop_t *loop)
+{
+    memset(loop, 0, sizeof(*loop));
+    int err = uv_loop_init(&loop->uv);
+    if (err)
+        return err;
+    signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an error of the write */
+    clr_list_init(&loop->dirty_);
+    clr_wheel_init(&loop->wheel, uv_now(&loop->uv));
+    loop->wheel_due_ = NOT_ARMED;
+    loop->read_buf_size = CLR_LOOP_READ_SIZE;
+    loop->read_buf = clr_xmalloc(loop->read_buf_size);
+
+    /* None of these can fail: they only link the handle into the loop. */
+    err |= uv_prepare_init(&loop->uv, &loop->flush_handle_);
+    err |= uv_timer_init(&loop->uv, &loop->wheel_timer_);
+    err |= uv_prepare_start(&loop->flush_handle_, on_prepare);
+    CLR_ASSERT(err == 0);
+    uv_unref((uv_handle_t *)&loop->flush_handle_);
+    return 0;
+}
+
+void clr_loop_deinit(clr_loop_t *loop)
+{
+    uv_close((uv_handle_t *)&loop->flush_handle_, NULL);
+    uv_close((uv_handle_t *)&loop->wheel_timer_, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    int err = uv_loop_close(&loop->uv);
+    CLR_ASSERT(err == 0); /* EBUSY: the owner of a handle did not close it */
+    free(loop->read_buf);
+    loop->read_buf = NULL;
+}
+
+void clr_loop_run(clr_loop_t *loop)
+{
+    uv_update_time(&loop->uv);
+    on_prepare(&loop->flush_handle_); /* arms the timers, which keep the loop alive */
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void clr_loop_stop(clr_loop_t *loop)
+{
+    uv_stop(&loop->uv);
+}
+
+uint64_t clr_loop_now(const clr_loop_t *loop)
+{
+    return uv_now(&loop->uv);
+}
+
+const char *clr_loop_http_date(clr_loop_t *loop)
+{
+    uint64_t now = clr_clock_wall_ms();
+    if (now / 1000 != loop->http_date_second_) {
+        loop->http_date_second_ = now / 1000;
+        clr_clock_http_date(now, loop->http_date_);
+    }
+    return loop->http_date_;
+}
+
+void clr_loop_mark(clr_loop_t *loop, clr_flush_t *f)
+{
+    if (!clr_list_is_linked(&f->node_))
+        clr_list_push_back(&loop->dirty_, &f->node_);
+}
+
+void clr_loop_timer_start_at(clr_loop_t *loop, clr_timer_t *t, uint64_t deadline_ms)
+{
+    clr_wheel_start(&loop->wheel, t, deadline_ms);
+}
+
+void clr_loop_timer_start(clr_loop_t *loop, clr_timer_t *t, uint64_t delay_ms)
+{
+    uint64_t now = uv_now(&loop->uv);
+    clr_wheel_start(&loop->wheel, t, delay_ms > UINT64_MAX - now ? UINT64_MAX : now + delay_ms);
+}

@@ -1,0 +1,537 @@
+/* stream.c: see stream.h. */
+#include "net/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+/* One element of the output queue. The pieces form a ring; s->out_ is the last one. */
+typedef struct clr_piece {
+    struct clr_piece *next;
+    void *owner;   /* a clr_shared_t, malloc'ed bytes, or NULL: the bytes are in data[] */
+    const char *p; /* the first byte not yet written */
+    uint32_t len;
+    uint32_t cap; /* of data[] after p's start, or CAP_… */
+    char data[];
+} clr_piece_t;
+
+#define CAP_SHARED 0
+#define CAP_HEAP   1
+
+/* Sizes of a chunk, struct included: a small one first, since most turns queue one small message
+ * per client, larger ones while the queue grows. */
+#define CHUNK_FIRST  512u
+#define CHUNK_SECOND 4096u
+#define CHUNK_MAX    16384u
+
+/* Shared bytes up to this are copied when the last chunk has room: cheaper than an iovec of their
+ * own. */
+#define COPY_SHARED_MAX 256u
+
+#define IOV_MAX_GATHER 64
+
+/* Gathered writes per stream and turn; the rest waits for the next, so that others get theirs. */
+#define WRITES_PER_TURN 8
+
+/* While the stream is closing flushed. */
+typedef struct clr_linger {
+    clr_timer_t timer;
+    clr_stream_t *stream;
+} clr_linger_t;
+
+/* A write that the kernel did not take whole; libuv waits for the socket. */
+typedef struct clr_write {
+    uv_write_t req;
+    clr_stream_t *stream;
+    size_t len;
+} clr_write_t;
+
+static void on_flush(clr_flush_t *f);
+
+/* --- the queue --- */
+
+static clr_piece_t *piece_new(clr_stream_t *s, uint32_t cap)
+{
+    clr_piece_t *piece = clr_xmalloc(sizeof(*piece) + cap);
+    piece->owner = NULL;
+    piece->p = piece->data;
+    piece->len = 0;
+    piece->cap = cap;
+    if (s->out_) {
+        piece->next = s->out_->next;
+        s->out_->next = piece;
+    } else {
+        piece->next = piece;
+    }
+    s->out_ = piece;
+    return piece;
+}
+
+static void piece_free(clr_piece_t *piece)
+{
+    if (piece->owner && piece->cap == CAP_SHARED)
+        clr_shared_unref(piece->owner);
+    else
+        free(piece->owner);
+    free(piece);
+}
+
+static void pop_first(clr_stream_t *s)
+{
+    clr_piece_t *first = s->out_->next;
+    if (first == s->out_)
+        s->out_ = NULL;
+    else
+        s->out_->next = first->next;
+    piece_free(first);
+}
+
+static void consume(clr_stream_t *s, size_t n)
+{
+    while (s->out_) {
+        clr_piece_t *first = s->out_->next;
+        if (n < first->len) {
+            first->p += n;
+            first->len -= (uint32_t)n;
+            return;
+        }
+        n -= first->len; /* a chunk that was reserved and not used is empty */
+        pop_first(s);
+    }
+    CLR_ASSERT(n == 0);
+}
+
+static void discard(clr_stream_t *s)
+{
+    while (s->out_)
+        pop_first(s);
+    s->pending_ = 0;
+}
+
+static unsigned gather(const clr_stream_t *s, uv_buf_t iov[IOV_MAX_GATHER], size_t *total)
+{
+    unsigned count = 0;
+    *total = 0;
+    for (clr_piece_t *piece = s->out_->next; count < IOV_MAX_GATHER; piece = piece->next) {
+        iov[count++] = uv_buf_init((char *)piece->p, piece->len);
+        *total += piece->len;
+        if (piece == s->out_)
+            break;
+    }
+    return count;
+}
+
+static uint32_t room(const clr_piece_t *piece)
+{
+    if (piece->owner)
+        return 0;
+    return piece->cap - (uint32_t)(piece->p - piece->data) - piece->len;
+}
+
+/* Where n bytes may be appended. */
+static clr_piece_t *piece_with_room(clr_stream_t *s, size_t n)
+{
+    CLR_ASSERT(n <= UINT32_MAX / 2);
+    CLR_DCHECK(!s->out_ || s->out_->next);
+    if (s->out_ && room(s->out_) >= n)
+        return s->out_;
+    uint32_t size = CHUNK_FIRST;
+    if (s->out_)
+        size = s->out_->cap > CHUNK_FIRST ? CHUNK_MAX : CHUNK_SECOND;
+    uint32_t cap = size - (uint32_t)sizeof(clr_piece_t);
+    return piece_new(s, n > cap ? (uint32_t)n : cap);
+}
+
+/* --- writing --- */
+
+static bool takes_writes(const clr_stream_t *s)
+{
+    return !s->closing_ && !s->broken_;
+}
+
+static void queued(clr_stream_t *s, size_t n)
+{
+    s->pending_ += n;
+    clr_loop_mark(s->loop, &s->flush_);
+}
+
+void clr_stream_write(clr_stream_t *s, clr_str_t bytes)
+{
+    if (bytes.n == 0 || !takes_writes(s))
+        return;
+    clr_piece_t *piece = piece_with_room(s, bytes.n);
+    memcpy((char *)piece->p + piece->len, bytes.p, bytes.n);
+    piece->len += (uint32_t)bytes.n;
+    queued(s, bytes.n);
+}
+
+char *clr_stream_reserve(clr_stream_t *s, size_t n)
+{
+    clr_piece_t *piece = piece_with_room(s, n);
+    return (char *)piece->p + piece->len;
+}
+
+void clr_stream_commit(clr_stream_t *s, size_t used)
+{
+    clr_piece_t *piece = s->out_;
+    CLR_ASSERT(piece && room(piece) >= used);
+    if (!takes_writes(s))
+        return;
+    piece->len += (uint32_t)used;
+    queued(s, used);
+}
+
+void clr_stream_write_shared(clr_stream_t *s, clr_shared_t *buf, uint32_t off, uint32_t len)
+{
+    CLR_ASSERT(off <= buf->len && len <= buf->len - off);
+    if (len == 0 || !takes_writes(s))
+        return;
+    if (len <= COPY_SHARED_MAX && s->out_ && room(s->out_) >= len) {
+        clr_stream_write(s, clr_str(buf->data + off, len));
+        return;
+    }
+    clr_piece_t *piece = piece_new(s, CAP_SHARED);
+    piece->owner = clr_shared_ref(buf);
+    piece->p = buf->data + off;
+    piece->len = len;
+    queued(s, len);
+}
+
+static void write_failed(clr_stream_t *s, int status)
+{
+    s->broken_ = 1;
+    s->ended_status_ = status;
+    if (!s->writing_)
+        discard(s);
+    clr_loop_mark(s->loop, &s->flush_); /* which tells the owner */
+}
+
+void clr_stream_write_buf(clr_stream_t *s, clr_buf_t *buf)
+{
+    if (buf->n > 0 && takes_writes(s) && !s->out_) {
+        uv_buf_t iov = uv_buf_init(buf->p, (unsigned)buf->n);
+        int n = uv_try_write(&s->uv_.stream, &iov, 1);
+        if (n < 0 && n != UV_EAGAIN)
+            write_failed(s, n);
+        else if (n > 0)
+            clr_buf_consume(buf, (size_t)n);
+    }
+    if (buf->n > 0 && takes_writes(s)) {
+        clr_piece_t *piece = piece_new(s, CAP_HEAP);
+        piece->owner = buf->p;
+        piece->p = buf->p;
+        piece->len = (uint32_t)buf->n;
+        queued(s, buf->n);
+        clr_buf_init(buf);
+    }
+    clr_buf_clear(buf);
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+    clr_write_t *w = clr_container_of(req, clr_write_t, req);
+    clr_stream_t *s = w->stream;
+    size_t n = w->len;
+    free(w);
+    s->writing_ = 0;
+    if (uv_is_closing(&s->uv_.handle))
+        return;
+    if (status < 0) {
+        write_failed(s, status);
+        return;
+    }
+    if (s->broken_)
+        discard(s);
+    else
+        consume(s, n);
+    s->want_drain_ = 1;
+    clr_loop_mark(s->loop, &s->flush_);
+}
+
+/* Hands the front of the queue to libuv, which waits until the socket takes it. */
+static void write_later(clr_stream_t *s)
+{
+    uv_buf_t iov[IOV_MAX_GATHER];
+    clr_write_t *w = clr_xmalloc(sizeof(*w));
+    w->stream = s;
+    unsigned count = gather(s, iov, &w->len);
+    int err = uv_write(&w->req, &s->uv_.stream, iov, count, on_written);
+    if (err) {
+        free(w);
+        write_failed(s, err);
+        return;
+    }
+    s->writing_ = 1;
+    s->pending_ -= w->len; /* counted by libuv from here on */
+}
+
+static void write_out(clr_stream_t *s)
+{
+    for (int i = 0; i < WRITES_PER_TURN && s->out_; i++) {
+        uv_buf_t iov[IOV_MAX_GATHER];
+        size_t total;
+        unsigned count = gather(s, iov, &total);
+        int n = uv_try_write(&s->uv_.stream, iov, count);
+        if (n < 0 && n != UV_EAGAIN) {
+            write_failed(s, n);
+            return;
+        }
+        size_t taken = n > 0 ? (size_t)n : 0;
+        consume(s, taken);
+        s->pending_ -= taken;
+        if (taken < total) {
+            write_later(s);
+            return;
+        }
+    }
+    if (s->out_)
+        clr_loop_mark(s->loop, &s->flush_);
+}
+
+/* --- closing --- */
+
+static void on_uv_closed(uv_handle_t *handle)
+{
+    clr_stream_t *s = clr_container_of(handle, clr_stream_t, uv_.handle);
+    discard(s);
+    s->ops->on_closed(s);
+}
+
+static void close_now(clr_stream_t *s)
+{
+    s->closing_ = 1;
+    s->reading_ = 0;
+    if (s->linger_) {
+        clr_timer_stop(&s->linger_->timer);
+        free(s->linger_);
+        s->linger_ = NULL;
+    }
+    clr_flush_cancel(&s->flush_);
+    if (!s->writing_)
+        discard(s);
+    uv_close(&s->uv_.handle, on_uv_closed);
+}
+
+static void on_linger_timeout(clr_timer_t *timer)
+{
+    close_now(clr_container_of(timer, clr_linger_t, timer)->stream);
+}
+
+/* The queue is written: no more output. The peer's end of file ends the wait. */
+static void shut_output(clr_stream_t *s)
+{
+    int fd;
+    if (s->ended_ || uv_fileno(&s->uv_.handle, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
+        close_now(s);
+        return;
+    }
+    s->shut_ = 1;
+}
+
+/* --- the flush pass --- */
+
+static void tell_broken(clr_stream_t *s)
+{
+    if (s->linger_) {
+        close_now(s);
+        return;
+    }
+    if (s->ended_)
+        return;
+    clr_stream_read_stop(s);
+    s->ended_ = 1;
+    s->ops->on_end(s, s->ended_status_);
+}
+
+static void on_flush(clr_flush_t *f)
+{
+    clr_stream_t *s = clr_container_of(f, clr_stream_t, flush_);
+    if (!s->writing_ && !s->broken_)
+        write_out(s);
+    if (s->broken_) {
+        tell_broken(s);
+    } else if (s->out_) {
+        if (!s->closing_ && s->ops->on_stalled)
+            s->ops->on_stalled(s);
+    } else if (s->linger_) {
+        if (!s->shut_)
+            shut_output(s);
+    } else if (s->want_drain_) {
+        s->want_drain_ = 0;
+        if (s->ops->on_drain)
+            s->ops->on_drain(s);
+    }
+}
+
+/* --- reading --- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    clr_stream_t *s = clr_container_of(handle, clr_stream_t, uv_.handle);
+    *buf = uv_buf_init(s->loop->read_buf, (unsigned)s->loop->read_buf_size);
+}
+
+static void on_read_end(clr_stream_t *s, int status)
+{
+    uv_read_stop(&s->uv_.stream);
+    s->reading_ = 0;
+    bool told = s->ended_;
+    s->ended_ = 1;
+    if (s->linger_) {
+        if (status < 0 || s->shut_)
+            close_now(s);
+    } else if (!told) {
+        s->ops->on_end(s, status);
+    }
+}
+
+static void on_uv_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    clr_stream_t *s = clr_container_of(stream, clr_stream_t, uv_.stream);
+    if (n < 0)
+        on_read_end(s, n == UV_EOF ? 0 : (int)n);
+    else if (n > 0 && !s->closing_)
+        s->ops->on_read(s, buf->base, (size_t)n);
+}
+
+void clr_stream_read_start(clr_stream_t *s)
+{
+    if (s->reading_ || s->closing_ || s->ended_ || s->broken_)
+        return;
+    int err = uv_read_start(&s->uv_.stream, on_alloc, on_uv_read);
+    if (err)
+        write_failed(s, err);
+    else
+        s->reading_ = 1;
+}
+
+void clr_stream_read_stop(clr_stream_t *s)
+{
+    if (!s->reading_ || s->closing_)
+        return;
+    uv_read_stop(&s->uv_.stream);
+    s->reading_ = 0;
+}
+
+/* --- life --- */
+
+static void init_fields(clr_stream_t *s, clr_loop_t *loop, const clr_stream_ops_t *ops)
+{
+    memset(s, 0, sizeof(*s));
+    s->loop = loop;
+    s->ops = ops;
+    clr_flush_init(&s->flush_, on_flush);
+}
+
+int clr_stream_accept(clr_stream_t *s, clr_loop_t *loop, uv_stream_t *listener,
+                      const clr_stream_ops_t *ops)
+{
+    init_fields(s, loop, ops);
+    bool tcp = listener->type == UV_TCP;
+    int err = tcp ? uv_tcp_init(&loop->uv, &s->uv_.tcp) : uv_pipe_init(&loop->uv, &s->uv_.pipe, 0);
+    if (err)
+        return err;
+    /* Fails only where no connection waits, which the connection callback rules out. */
+    err = uv_accept(listener, &s->uv_.stream);
+    CLR_ASSERT(err == 0);
+    if (tcp)
+        uv_tcp_nodelay(&s->uv_.tcp, 1); /* a failure means a peer that is gone: reading tells */
+    return 0;
+}
+
+int clr_stream_open_fd(clr_stream_t *s, clr_loop_t *loop, int fd, const clr_stream_ops_t *ops)
+{
+    /* Everything that can fail comes before the handle exists, since a handle must be closed. */
+    int type = 0;
+    socklen_t size = sizeof(type);
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
+        return -errno;
+    if (type != SOCK_STREAM)
+        return UV_EINVAL;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return -errno;
+    init_fields(s, loop, ops);
+    int err = uv_pipe_init(&loop->uv, &s->uv_.pipe, 0);
+    if (err)
+        return err;
+    err = uv_pipe_open(&s->uv_.pipe, fd);
+    CLR_ASSERT(err == 0);
+    return 0;
+}
+
+void clr_stream_want_drain(clr_stream_t *s)
+{
+    if (s->closing_)
+        return;
+    s->want_drain_ = 1;
+    clr_loop_mark(s->loop, &s->flush_);
+}
+
+void clr_stream_close(clr_stream_t *s)
+{
+    if (!uv_is_closing(&s->uv_.handle))
+        close_now(s);
+}
+
+void clr_stream_close_flushed(clr_stream_t *s, uint64_t timeout_ms)
+{
+    if (s->closing_)
+        return;
+    clr_stream_read_start(s); /* what comes is dropped, an end or error is seen */
+    s->closing_ = 1;
+    s->linger_ = clr_xmalloc(sizeof(*s->linger_));
+    s->linger_->stream = s;
+    clr_timer_init(&s->linger_->timer, on_linger_timeout);
+    clr_loop_timer_start(s->loop, &s->linger_->timer, timeout_ms);
+    clr_loop_mark(s->loop, &s->flush_);
+}
+
+/* --- addresses --- */
+
+static void format_address(const struct sockaddr_storage *addr, char host[46], uint16_t *port)
+{
+    host[0] = '\0';
+    *port = 0;
+    if (addr->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+        uv_ip4_name(in, host, 46);
+        *port = ntohs(in->sin_port);
+    } else if (addr->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+        uv_ip6_name(in6, host, 46);
+        *port = ntohs(in6->sin6_port);
+        /* A client that came by IPv4 to a dual-stack listener is shown as what it is. */
+        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+            memmove(host, host + 7, strlen(host + 7) + 1);
+    }
+}
+
+static void address(const clr_stream_t *s, bool peer, char host[46], uint16_t *port)
+{
+    struct sockaddr_storage addr = {0};
+    int size = sizeof(addr);
+    if (s->uv_.handle.type == UV_TCP) {
+        struct sockaddr *out = (struct sockaddr *)&addr;
+        int err = peer ? uv_tcp_getpeername(&s->uv_.tcp, out, &size)
+                       : uv_tcp_getsockname(&s->uv_.tcp, out, &size);
+        if (err)
+            addr.ss_family = AF_UNSPEC;
+    }
+    format_address(&addr, host, port);
+}
+
+void clr_stream_peer(const clr_stream_t *s, char host[46], uint16_t *port)
+{
+    address(s, true, host, port);
+}
+
+void clr_stream_local(const clr_stream_t *s, char host[46], uint16_t *port)
+{
+    address(s, false, host, port);
+}

@@ -1,0 +1,111 @@
+#include "net/loop.h"
+
+#include "loopback.h"
+
+static clr_loop_t loop;
+
+typedef struct tick {
+    clr_timer_t timer;
+    uint64_t wanted;
+    uint64_t seen;
+} tick_t;
+
+static int left;
+
+static void on_tick(clr_timer_t *t)
+{
+    tick_t *tick = clr_container_of(t, tick_t, timer);
+    tick->seen = clr_clock_now_ms();
+    left--;
+}
+
+TEST(loop_timers_are_never_early_and_within_a_few_ms)
+{
+    static const unsigned delays[] = {0, 1, 5, 30, 63, 64, 65, 130, 200, 300};
+    tick_t ticks[clr_array_len(delays)];
+    EXPECT_EQ(clr_loop_init(&loop), 0);
+    loopback_turn(&loop);
+    uint64_t start = clr_clock_now_ms();
+    left = (int)clr_array_len(delays);
+    for (size_t i = 0; i < clr_array_len(delays); i++) {
+        clr_timer_init(&ticks[i].timer, on_tick);
+        ticks[i].wanted = start + delays[i];
+        clr_loop_timer_start_at(&loop, &ticks[i].timer, clr_loop_now(&loop) + delays[i]);
+    }
+    clr_loop_run(&loop); /* returns when the last has fired */
+    EXPECT_EQ(left, 0);
+    for (size_t i = 0; i < clr_array_len(delays); i++) {
+        int64_t late = (int64_t)ticks[i].seen - (int64_t)ticks[i].wanted;
+        EXPECT(late >= -2);  /* the loop's clock and ours are read at different moments */
+        EXPECT(late <= 250); /* a busy machine; an idle one is within 2 */
+    }
+    clr_loop_deinit(&loop);
+}
+
+TEST(loop_moves_and_stops_timers)
+{
+    tick_t moved = {0}, stopped = {0};
+    EXPECT_EQ(clr_loop_init(&loop), 0);
+    clr_timer_init(&moved.timer, on_tick);
+    clr_timer_init(&stopped.timer, on_tick);
+    clr_loop_timer_start(&loop, &stopped.timer, 1);
+    clr_timer_stop(&stopped.timer);
+    clr_loop_timer_start(&loop, &moved.timer, UINT64_MAX);
+    clr_loop_timer_start(&loop, &moved.timer, 2);
+    left = 1;
+    clr_loop_run(&loop);
+    EXPECT_EQ(left, 0);
+    EXPECT(moved.seen != 0);
+    EXPECT_EQ(stopped.seen, 0);
+    clr_loop_deinit(&loop);
+}
+
+static int runs;
+static clr_flush_t first, second;
+
+static void on_first(clr_flush_t *f)
+{
+    (void)f;
+    runs++;
+    clr_loop_mark(&loop, &second);
+    clr_loop_mark(&loop, &second);
+}
+
+static void on_second(clr_flush_t *f)
+{
+    runs += 10;
+    if (runs < 200)
+        clr_loop_mark(&loop, f); /* for ever dirty: must not keep the loop from polling */
+}
+
+TEST(loop_flushes_once_per_mark_and_in_bounded_rounds)
+{
+    EXPECT_EQ(clr_loop_init(&loop), 0);
+    clr_timer_t never; /* keeps the loop alive */
+    clr_timer_init(&never, on_tick);
+    clr_loop_timer_start(&loop, &never, 3600000);
+    clr_flush_init(&first, on_first);
+    clr_flush_init(&second, on_second);
+    clr_loop_mark(&loop, &first);
+    clr_loop_mark(&loop, &first);
+    uv_stop(&loop.uv);
+    clr_loop_run(&loop); /* one pass */
+    EXPECT_EQ(runs % 10, 1);
+    EXPECT(runs < 100);
+    LOOPBACK_UNTIL(&loop, -1, runs >= 200);
+    clr_flush_cancel(&second);
+    clr_flush_cancel(&second);
+    clr_loop_deinit(&loop);
+}
+
+TEST(loop_http_date_is_a_date)
+{
+    EXPECT_EQ(clr_loop_init(&loop), 0);
+    const char *date = clr_loop_http_date(&loop);
+    EXPECT_EQ(strlen(date), 29);
+    EXPECT(strcmp(date + 26, "GMT") == 0);
+    clr_loop_deinit(&loop);
+}
+
+TEST_MAIN(T(loop_timers_are_never_early_and_within_a_few_ms), T(loop_moves_and_stops_timers),
+          T(loop_flushes_once_per_mark_and_in_bounded_rounds), T(loop_http_date_is_a_date))
