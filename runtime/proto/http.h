@@ -1,9 +1,10 @@
 /* http.h: HTTP/1.1 requests, bytes in and events out (over llhttp), and response heads.
  *
- * A parser holds what one request needs while it is being received. It stops at the end of each message, so that
- * pipelined requests are answered one at a time and in order. Refused, with the status to answer: both lengths,
- * obs-fold, bare CR, bad chunks, spaces before the colon, a missing or repeated Host, bytes that RFC 9110
- * does not allow in names and values, anything over the limits.
+ * A parser holds what one request needs while it is being received. It stops at the end of each
+ * message, so that pipelined requests are answered one at a time and in order. Refused, with the
+ * status to answer: both lengths, obs-fold, bare CR, bad chunks, spaces before the colon, a missing
+ * or repeated Host, bytes that RFC 9110 does not allow in names and values, anything over the
+ * limits.
  *
  * Threads:  one at a time.
  * Lifetime: clr_http_parser_new() … free(). The head's views are valid until the next reset.
@@ -19,8 +20,8 @@ typedef struct clr_http_header {
 } clr_http_header_t;
 
 typedef struct clr_http_limits {
-    size_t head_bytes; /* request line and headers: 431 (414 when the target alone is over) */
-    size_t headers;    /* their number: 431 */
+    size_t head_bytes;   /* request line and headers: 431 (414 when the target alone is over) */
+    size_t headers;      /* their number: 431 */
     uint64_t body_bytes; /* 413; UINT64_MAX: no limit */
 } clr_http_limits_t;
 
@@ -33,8 +34,8 @@ typedef struct clr_http_head {
     bool keep_alive;
     bool chunked;
     bool expect_continue;
-    bool upgrade; /* Connection has "upgrade" and there is an Upgrade header */
-    bool has_body; /* a body may follow: chunked, or content_length > 0 */
+    bool upgrade;            /* Connection has "upgrade" and there is an Upgrade header */
+    bool has_body;           /* a body may follow: chunked, or content_length > 0 */
     uint64_t content_length; /* 0 when absent or chunked */
     const clr_http_header_t *headers;
     size_t header_count;
@@ -47,7 +48,7 @@ typedef enum clr_http_event {
     CLR_HTTP_HEAD,      /* the head is complete: clr_http_parser_head() */
     CLR_HTTP_BODY,      /* a piece of the body: in *piece (a view into the input) */
     CLR_HTTP_END,       /* the message is complete; reset before the next one */
-    CLR_HTTP_ERROR,     /* clr_http_parser_status() and clr_http_parser_reason() tell; feed no more */
+    CLR_HTTP_ERROR, /* clr_http_parser_status() and clr_http_parser_reason() tell; feed no more */
 } clr_http_event_t;
 
 /* Returns owned. Borrows limits until free. */
@@ -61,8 +62,8 @@ void clr_http_parser_reset(clr_http_parser_t *p);
 clr_http_event_t clr_http_parser_next(clr_http_parser_t *p, clr_str_t *in, clr_str_t *piece);
 
 const clr_http_head_t *clr_http_parser_head(const clr_http_parser_t *p);
-int clr_http_parser_status(const clr_http_parser_t *p);          /* 400, 408, 413, 414, 431, 501, 505 */
-const char *clr_http_parser_reason(const clr_http_parser_t *p);  /* for the log and the body */
+int clr_http_parser_status(const clr_http_parser_t *p); /* 400, 408, 413, 414, 431, 501, 505 */
+const char *clr_http_parser_reason(const clr_http_parser_t *p); /* for the log and the body */
 
 /* True before the first byte of a message. */
 bool clr_http_parser_is_idle(const clr_http_parser_t *p);
@@ -73,6 +74,7 @@ clr_str_t clr_http_head_get(const clr_http_head_t *h, clr_str_t name);
 /* "Not Found"; "Unknown" for what is not registered. */
 const char *clr_http_status_text(int status);
 
-/* Whether the bytes are an RFC 9110 token, or a legal field value. For headers that others give us. */
+/* Whether the bytes are an RFC 9110 token, or a legal field value. For headers that others give us.
+ */
 bool clr_http_is_token(clr_str_t s);
 bool clr_http_is_field_value(clr_str_t s);

@@ -1,5 +1,5 @@
-/* json.h: a validating scanner for JSON text (RFC 8259) that builds nothing, for event arguments, which pass through
- * the gateway as the text the client sent. Pure functions.
+/* json.h: a validating scanner for JSON text (RFC 8259) that builds nothing, for event arguments,
+ * which pass through the gateway as the text the client sent. Pure functions.
  */
 #pragma once
 
@@ -16,6 +16,9 @@ bool clr_json_is_valid(clr_str_t s);
 
 /* First character of the value: '{' '[' '"' 't' 'f' 'n' '-' or a digit; 0 for the empty text. */
 char clr_json_kind(clr_str_t s);
+
+/* Whether the JSON string (valid, with its quotes) spells this ASCII text, escapes resolved. */
+bool clr_json_string_is(clr_str_t string, clr_str_t ascii);
 
 /* Appends s as a JSON string with quotes; invalid UTF-8 is replaced by U+FFFD. */
 void clr_json_append_string(clr_buf_t *out, clr_str_t s);

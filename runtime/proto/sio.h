@@ -29,10 +29,10 @@ typedef struct clr_sio_packet {
     clr_str_t json;       /* valid JSON of the type's shape; empty when absent */
 } clr_sio_packet_t;
 
-/* Parses and validates the text after Engine.IO's '4' as sent by a client: types, counts, id, JSON and
- * its shape (EVENT: non-empty array whose first element is a string or number and no reserved
- * name; ACK: array and an id; CONNECT: object or nothing; DISCONNECT: nothing; CONNECT_ERROR: refused),
- * and for BINARY_* that every {"_placeholder":true} object has an integer num within the
+/* Parses and validates the text after Engine.IO's '4' as sent by a client: types, counts, id, JSON
+ * and its shape (EVENT: non-empty array whose first element is a string or number and no reserved
+ * name; ACK: array and an id; CONNECT: object or nothing; DISCONNECT: nothing; CONNECT_ERROR:
+ * refused), and for BINARY_* that every {"_placeholder":true} object has an integer num within the
  * attachments. CLR_EPROTO with a static text in *why. */
 CLR_NODISCARD int clr_sio_packet_parse(clr_str_t text, clr_sio_packet_t *out, const char **why);
 
