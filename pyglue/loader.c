@@ -118,7 +118,8 @@ static int detach(PyObject *name, PyObject *module, PyObject *attrs)
 }
 
 /* Takes the app's own modules out of sys.modules, but for those that are as `spare` (a dict like
- * sys.modules, or NULL) has them. Two passes, so that who stays is settled before anything goes. */
+ * sys.modules, or NULL) has them. Who stays is settled before anything goes: the path of a
+ * nested namespace package can be told only while its parent is there. */
 static int purge(clr_load_t *load, PyObject *spare, PyObject *attrs)
 {
     PyObject *items = PyDict_Items(modules());
@@ -129,9 +130,11 @@ static int purge(clr_load_t *load, PyObject *spare, PyObject *attrs)
         PyObject *name = PyTuple_GetItem(item, 0), *module = PyTuple_GetItem(item, 1);
         if (spare != NULL && PyDict_GetItemWithError(spare, name) == module)
             continue;
-        if (is_own(load, items, name, module) && (rc = PyList_Append(gone, item)) == 0)
-            rc = PyDict_DelItem(modules(), name);
+        if (is_own(load, items, name, module))
+            rc = PyList_Append(gone, item);
     }
+    for (Py_ssize_t i = 0; rc == 0 && i < PyList_Size(gone); i++)
+        rc = PyDict_DelItem(modules(), PyTuple_GetItem(PyList_GetItem(gone, i), 0));
     for (Py_ssize_t i = 0; rc == 0 && i < PyList_Size(gone); i++) {
         PyObject *item = PyList_GetItem(gone, i);
         rc = detach(PyTuple_GetItem(item, 0), PyTuple_GetItem(item, 1), attrs);

@@ -55,8 +55,9 @@ class _State:
 
 
 def _identity(server):
-    """What makes two servers of two generations the same one."""
-    return (server.kind, server.path)
+    """What makes two servers of two generations the same one: kind and path."""
+    settings = server._declaration()
+    return (settings["kind"], settings["path"])
 
 
 _state = _State()
@@ -130,37 +131,36 @@ def _settle(servers):
         servers = [server for server in servers if server is not _state.sio]
     paths = set()
     for server in servers:
-        if server.path in paths:
-            raise ValueError(
-                f"two servers on the path {server.path!r}; give one of them another with path=…"
-                + (" (clrun.sio is one of them)" if _state.sio in servers else "")
-            )
-        paths.add(server.path)
+        path = _identity(server)[1]
+        if path in paths:
+            which = " (one of them is clrun.sio)" if _state.sio in servers else ""
+            raise ValueError(f"two servers on the path {path!r}{which}: each needs its own")
+        paths.add(path)
     return servers
 
 
+_HANDLER_TABLES = ("handlers", "namespace_handlers")  # an EngineServer has only the first
+
+
 def _has_handlers(server):
-    return bool(server.handlers or server.namespace_handlers)
+    return any(getattr(server, table, None) for table in _HANDLER_TABLES)
 
 
 def _take_handlers(server):
-    """Empty a server's handlers in one step. Returns them, for _put_handlers()."""
-    taken = (server.handlers, server.namespace_handlers)
-    server.handlers, server.namespace_handlers = {}, {}
+    """Give a server empty tables of handlers. Returns the old ones, for _put_handlers()."""
+    taken = {t: getattr(server, t) for t in _HANDLER_TABLES if hasattr(server, t)}
+    _put_handlers(server, dict.fromkeys(taken, None))
     return taken
 
 
-def _put_handlers(server, taken):
-    server.handlers, server.namespace_handlers = taken
+def _put_handlers(server, tables):
+    for table, handlers in tables.items():
+        setattr(server, table, {} if handlers is None else handlers)
 
 
 def _retire(server):
     """A server the new code no longer has: its clients stay, but nothing answers them."""
-    if server is not _state.sio:
-        server.handlers = {}
-        if server.kind == "socketio":
-            server.namespace_handlers = {}
+    _take_handlers(server)
     if _state.link is not None:
-        _state.link.log(
-            "warning", "app", f"no server on {server.path!r} any more; it has no handlers now"
-        )
+        path = _identity(server)[1]
+        _state.link.log("warn", "app", f"no server on {path!r} any more; it has no handlers now")

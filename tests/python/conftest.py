@@ -1,0 +1,38 @@
+"""Tests of the Python package and of _clrun, without the gateway.
+
+They run under any CPython from 3.11 on, with pytest alone:
+
+    CLRUN_PYTHON=build/lib/clrun/python python -m pytest tests/python
+"""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PACKAGE_DIR = pathlib.Path(
+    os.environ.get("CLRUN_PYTHON", ROOT / "build/lib/clrun/python")
+).resolve()
+
+sys.path.insert(0, str(PACKAGE_DIR))
+
+
+@pytest.fixture(scope="session")
+def package_dir():
+    """The folder that holds _clrun and the package clrun."""
+    return PACKAGE_DIR
+
+
+@pytest.fixture
+def write(tmp_path):
+    """write("pkg/mod.py", "source") below the test's folder. Returns the path."""
+
+    def write(name, text=""):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
