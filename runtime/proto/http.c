@@ -169,7 +169,7 @@ static int check_request_line(clr_http_parser_t *p, clr_str_t line)
     clr_str_t rest = clr_str_from(line, (size_t)sp1 + 1);
     ptrdiff_t sp2 = clr_str_chr(rest, ' ');
     if (sp2 <= 0 || !clr_http_all(clr_str(rest.p, (size_t)sp2), CLR_HTTP_TARGET))
-        return bad(p, 400, "malformed request target");
+        return bad(p, 400, "malformed request line");
     return check_version(p, clr_str_from(rest, (size_t)sp2 + 1));
 }
 
@@ -180,7 +180,7 @@ static int check_field_line(clr_http_parser_t *p, clr_str_t line)
         return bad(p, 400, "folded header line");
     if (!clr_http_split_field(line, &name, &value))
         return bad(p, 400, "malformed header line");
-    if (p->lines > p->limits->headers)
+    if (p->lines - 1 > p->limits->headers)
         return bad(p, 431, "more headers than the limit");
     return 0;
 }
@@ -407,6 +407,23 @@ static void lower_names(clr_http_parser_t *p)
     }
 }
 
+/* Our own words, since llhttp's differ from version to version. */
+static clr_http_event_t fail_by_llhttp(clr_http_parser_t *p, llhttp_errno_t err)
+{
+    switch (err) {
+    case HPE_INVALID_METHOD:
+    case HPE_INVALID_CONSTANT:
+        return fail(p, 501, "method not supported");
+    case HPE_INVALID_URL:
+        return fail(p, 400, "malformed request target");
+    case HPE_INVALID_CONTENT_LENGTH:
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+        return fail(p, 400, "malformed Content-Length");
+    default:
+        return fail(p, 400, "malformed request");
+    }
+}
+
 /* All lines are there. */
 static clr_http_event_t finish_head(clr_http_parser_t *p)
 {
@@ -417,12 +434,8 @@ static clr_http_event_t finish_head(clr_http_parser_t *p)
     llhttp_set_lenient_chunked_length(&p->llhttp, 1);
     llhttp_set_lenient_transfer_encoding(&p->llhttp, 1);
     llhttp_errno_t err = llhttp_execute(&p->llhttp, p->bytes.p, p->bytes.n);
-    if (err == HPE_INVALID_METHOD || err == HPE_INVALID_CONSTANT)
-        return fail(p, 501, "method not supported");
     if (err != HPE_PAUSED || p->head.header_count != p->lines - 1)
-        return fail(p, 400,
-                    err == HPE_PAUSED ? "malformed header line"
-                                      : llhttp_get_error_reason(&p->llhttp));
+        return fail_by_llhttp(p, err);
     p->head.headers = p->headers;
     lower_names(p);
     if (check_head(p) != 0)
