@@ -1,0 +1,407 @@
+/* serve.c: starts everything in order, and stops it in order. */
+#include "cli/serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "clrun/exit.h"
+#include "clrun/version.h"
+#include "gateway/eio_server.h"
+#include "gateway/http_conn.h"
+#include "gateway/ws_conn.h"
+#include "net/listener.h"
+#include "supervisor/pool.h"
+
+#define LOG "clrun"
+
+#define OPEN_FILES_MAX                                                                             \
+    (1u << 20)            /* some systems allow a billion, and programs exist that loop over all */
+#define DRAIN_CHECK_MS 10 /* while stopping: how often to look whether all clients are gone */
+#define DRAIN_LEAST_MS 1000 /* what the last bytes to clients may take when the app took its time  \
+                             */
+
+static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+typedef struct serve {
+    const clr_options_t *options;
+    clr_app_t app;
+    clr_home_t home;
+    clr_python_t python;
+    char *public_dir;
+    clr_buf_t url;
+    clr_loop_t loop;
+    clr_gateway_t gw;
+    clr_listener_t *listener;
+    clr_pool_t *pool;
+    uv_signal_t signals[clr_array_len(stop_signals)];
+    clr_timer_t drain_timer;
+    uint64_t drain_until_ms;
+    bool has_terminal; /* a hangup then means that the terminal is gone */
+    bool stopping;
+    int status;
+} serve_t;
+
+/* One line that does not depend on the log level; a log line where machines read. */
+static int complain(const serve_t *s, int status, clr_str_t text)
+{
+    if (strcmp(s->options->log_format, "json") == 0)
+        clr_log_text(CLR_LOG_ERROR, LOG, text);
+    else
+        fprintf(stderr, "clrun: %.*s\n", CLR_STR_ARG(text));
+    return status;
+}
+
+static int complain_error(const serve_t *s, int status, const clr_error_t *err)
+{
+    return complain(s, status, clr_str_c(err->text));
+}
+
+/* ---- options ---- */
+
+static void configure_log(const clr_options_t *o)
+{
+    static const struct {
+        const char *name;
+        clr_log_level_t level;
+    } levels[] = {{"debug", CLR_LOG_DEBUG},
+                  {"info", CLR_LOG_INFO},
+                  {"warn", CLR_LOG_WARN},
+                  {"error", CLR_LOG_ERROR},
+                  {"off", CLR_LOG_OFF}};
+    clr_log_level_t level = CLR_LOG_INFO;
+    for (size_t i = 0; i < clr_array_len(levels); i++) {
+        if (strcmp(o->log_level, levels[i].name) == 0)
+            level = levels[i].level;
+    }
+    clr_log_configure(level, strcmp(o->log_format, "json") == 0);
+}
+
+static clr_gateway_options_t gateway_options(const serve_t *s)
+{
+    const clr_options_t *o = s->options;
+    return (clr_gateway_options_t){
+        .root_path = o->root_path ? o->root_path : "",
+        .public_dir = s->public_dir,
+        .socketio_path = o->socketio_path,
+        .cors_allowed_origins = o->cors_allowed_origins,
+        .ping_interval_ms = o->ping_interval,
+        .ping_timeout_ms = o->ping_timeout,
+        .max_payload = o->max_payload,
+        .max_buffered = (size_t)o->max_buffered,
+        .connect_timeout_ms = o->connect_timeout,
+        .http = {.head_bytes = (size_t)o->max_header_size,
+                 .headers = (size_t)o->max_headers,
+                 .body_bytes = o->max_body},
+        .header_timeout_ms = o->header_timeout,
+        .body_timeout_ms = o->body_timeout,
+        .idle_timeout_ms = o->keep_alive_timeout,
+        .graceful_timeout_ms = o->graceful_timeout,
+        .access_log = o->access_log,
+        .node_tag = (uint16_t)(clr_random_u64() & 0xfff),
+    };
+}
+
+static int find_python(serve_t *s)
+{
+    const clr_options_t *o = s->options;
+    clr_error_t err = {0};
+    clr_python_query_t query = {
+        .option = o->python,
+        .app_dir = s->app.dir,
+        .work_dir = s->app.work_dir ? s->app.work_dir : ".",
+        .mode = strcmp(o->python_mode, "library") == 0   ? CLR_PYTHON_LIBRARY
+                : strcmp(o->python_mode, "program") == 0 ? CLR_PYTHON_PROGRAM
+                                                         : CLR_PYTHON_AUTO,
+    };
+    if (clr_python_find(&s->python, &query, &err) < 0)
+        return complain_error(s, CLR_EXIT_USAGE, &err);
+    clr_log_debug(LOG, "Python %s at %s, library %s", s->python.version, s->python.executable,
+                  s->python.library ? s->python.library : "none");
+    return CLR_EXIT_OK;
+}
+
+/* Workers must not keep the reader of --ready-fd waiting for its end. */
+static int check_ready_fd(const serve_t *s)
+{
+    int fd = (int)s->options->ready_fd;
+    if (fd <= STDERR_FILENO)
+        return CLR_EXIT_OK;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+        return CLR_EXIT_OK;
+    clr_error_t err = {0};
+    clr_error_set(&err, -errno, "--ready-fd: descriptor %d is not open", fd);
+    return complain_error(s, CLR_EXIT_USAGE, &err);
+}
+
+static void raise_open_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    rlim_t wanted = limit.rlim_max < OPEN_FILES_MAX ? limit.rlim_max : OPEN_FILES_MAX;
+    if (limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* ---- listening ---- */
+
+static void on_connection(uv_stream_t *handle, void *ctx)
+{
+    serve_t *s = ctx;
+    clr_http_conn_accept(&s->gw, handle);
+}
+
+static int listen_now(serve_t *s)
+{
+    const clr_options_t *o = s->options;
+    clr_error_t err = {0};
+    int rc;
+    if (o->uds)
+        rc = clr_listener_open_unix(&s->listener, &s->loop, o->uds, on_connection, s, &err);
+    else
+        rc = clr_listener_open_tcp(&s->listener, &s->loop, o->host, (uint16_t)o->port,
+                                   on_connection, s, &err);
+    if (rc < 0)
+        return complain_error(s, CLR_EXIT_LISTEN, &err);
+    if (o->uds)
+        clr_buf_printf(&s->url, "unix:%s", o->uds);
+    else
+        clr_buf_printf(&s->url, strchr(o->host, ':') ? "http://[%s]:%u" : "http://%s:%u", o->host,
+                       clr_listener_port(s->listener));
+    return CLR_EXIT_OK;
+}
+
+/* ---- the workers ---- */
+
+static void print_start_line(const serve_t *s)
+{
+    const clr_options_t *o = s->options;
+    char line[1024];
+    snprintf(line, sizeof(line), "clrun %s · %.*s · %u worker%s · Python %s (%s)", CLR_VERSION,
+             CLR_STR_ARG(clr_buf_str(&s->url)), (unsigned)o->workers, o->workers == 1 ? "" : "s",
+             s->python.version, s->python.origin);
+    if (strcmp(o->log_format, "json") == 0) {
+        clr_log_info(LOG, "%s", line);
+    } else if (clr_log_enabled(CLR_LOG_INFO)) {
+        puts(line);
+        fflush(stdout);
+    }
+}
+
+static void write_ready_fd(const serve_t *s)
+{
+    int fd = (int)s->options->ready_fd;
+    if (fd == 0)
+        return;
+    clr_buf_t line = {0};
+    clr_buf_append_str(&line, clr_buf_str(&s->url));
+    clr_buf_putc(&line, '\n');
+    ssize_t n = write(fd, line.p, line.n); /* less than a pipe takes at once */
+    if (n != (ssize_t)line.n)
+        clr_log_warn(LOG, "--ready-fd: %s", strerror(errno));
+    clr_buf_deinit(&line);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+static void on_ready(clr_pool_t *pool, void *ctx)
+{
+    serve_t *s = ctx;
+    (void)pool;
+    clr_gateway_set_ready(&s->gw);
+    print_start_line(s);
+    write_ready_fd(s);
+}
+
+/* ---- stopping ---- */
+
+static void close_signals(serve_t *s)
+{
+    for (size_t i = 0; i < clr_array_len(s->signals); i++) {
+        if (!uv_is_closing((uv_handle_t *)&s->signals[i]))
+            uv_close((uv_handle_t *)&s->signals[i], NULL);
+    }
+}
+
+/* No new clients; the ones that are here get their answers, or a close that makes them reconnect
+ * elsewhere. */
+static void stop_clients(serve_t *s)
+{
+    if (s->gw.draining)
+        return;
+    s->gw.draining = true;
+    clr_listener_close(s->listener);
+    s->listener = NULL;
+    clr_eio_servers_shutdown(&s->gw);
+    clr_http_conns_drain(&s->gw);
+}
+
+static void stop(serve_t *s, const char *why)
+{
+    if (s->stopping)
+        return;
+    s->stopping = true;
+    if (why)
+        clr_log_info(LOG, "%s: stopping (once more to stop at once)", why);
+    s->drain_until_ms = clr_loop_now(&s->loop) + s->options->graceful_timeout;
+    stop_clients(s);
+    clr_pool_stop(s->pool, s->options->graceful_timeout);
+}
+
+static void on_failed(clr_pool_t *pool, int status, clr_str_t text, void *ctx)
+{
+    serve_t *s = ctx;
+    (void)pool;
+    clr_buf_t message = {0};
+    /* A traceback stands on lines of its own. */
+    bool lines = clr_str_chr(text, '\n') >= 0;
+    if (lines)
+        clr_buf_printf(&message, "%s cannot be loaded\n", s->app.target);
+    while (text.n && text.p[text.n - 1] == '\n')
+        text.n--;
+    clr_buf_append_str(&message, text);
+    s->status = complain(s, status, clr_buf_str(&message));
+    clr_buf_deinit(&message);
+    stop(s, NULL);
+}
+
+/* The last look at the clients: what was written to them may still be on its way. */
+static void on_drain_timer(clr_timer_t *t)
+{
+    serve_t *s = clr_container_of(t, serve_t, drain_timer);
+    bool gone = clr_list_is_empty(&s->gw.conns) && clr_list_is_empty(&s->gw.waiting) &&
+                clr_list_is_empty(&s->gw.ws_conns);
+    if (gone || clr_loop_now(&s->loop) >= s->drain_until_ms)
+        clr_loop_stop(&s->loop);
+    else
+        clr_loop_timer_start(&s->loop, t, DRAIN_CHECK_MS);
+}
+
+static void on_stopped(clr_pool_t *pool, void *ctx)
+{
+    serve_t *s = ctx;
+    (void)pool;
+    stop(s, NULL);
+    uint64_t least = clr_loop_now(&s->loop) + DRAIN_LEAST_MS;
+    if (s->drain_until_ms < least)
+        s->drain_until_ms = least;
+    clr_loop_timer_start(&s->loop, &s->drain_timer, 0);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    serve_t *s = handle->data;
+    if (number == SIGHUP && !s->has_terminal) {
+        clr_log_warn(LOG, "SIGHUP: reloading is not supported");
+    } else if (!s->stopping) {
+        stop(s, strsignal(number));
+    } else {
+        clr_log_info(LOG, "%s again: stopping at once", strsignal(number));
+        s->drain_until_ms = 0;
+        clr_pool_kill(s->pool);
+    }
+}
+
+static const clr_pool_ops_t pool_ops = {on_ready, on_failed, on_stopped};
+
+/* ---- the order of things ---- */
+
+static void start_signals(serve_t *s)
+{
+    for (size_t i = 0; i < clr_array_len(stop_signals); i++) {
+        int rc = uv_signal_init(&s->loop.uv, &s->signals[i]);
+        CLR_ASSERT(rc == 0);
+        s->signals[i].data = s;
+        struct sigaction now;
+        /* nohup, and shells that start us in the background, ignore signals on purpose. */
+        if (sigaction(stop_signals[i], NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+            continue;
+        rc = uv_signal_start(&s->signals[i], on_signal, stop_signals[i]);
+        CLR_ASSERT(rc == 0);
+    }
+    s->has_terminal = isatty(STDERR_FILENO) || isatty(STDIN_FILENO);
+}
+
+static void run(serve_t *s)
+{
+    clr_pool_options_t options = {
+        .workers = (unsigned)s->options->workers,
+        .app = &s->app,
+        .python = &s->python,
+        .home = &s->home,
+        .loop = s->options->loop,
+        .log_level = s->options->log_level,
+    };
+    start_signals(s);
+    clr_timer_init(&s->drain_timer, on_drain_timer);
+    s->pool = clr_pool_new(&s->gw, &options, &pool_ops, s);
+    clr_pool_start(s->pool);
+    clr_loop_run(&s->loop);
+    close_signals(s);
+    clr_pool_free(s->pool);
+}
+
+/* Everything between the loop's first and last breath. */
+static int serve_on_loop(serve_t *s)
+{
+    clr_gateway_options_t options = gateway_options(s);
+    clr_gateway_init(&s->gw, &s->loop, &options);
+    s->status = listen_now(s);
+    if (s->status == CLR_EXIT_OK)
+        s->status = find_python(s);
+    if (s->status == CLR_EXIT_OK)
+        run(s);
+    if (s->listener)
+        clr_listener_close(s->listener);
+    clr_gateway_deinit(&s->gw);
+    return s->status;
+}
+
+/* What is wrong with the command is said before anything is started. */
+static int prepare(serve_t *s)
+{
+    clr_error_t err = {0};
+    int status = check_ready_fd(s);
+    if (status != CLR_EXIT_OK)
+        return status;
+    if (clr_app_resolve(&s->app, s->options->app, s->options->app_dir, &err) < 0)
+        return complain_error(s, CLR_EXIT_USAGE, &err);
+    if (clr_home_find(&s->home, &err) < 0)
+        return complain_error(s, CLR_EXIT_RUNTIME, &err);
+    s->public_dir = clr_app_public_dir(&s->app);
+    return CLR_EXIT_OK;
+}
+
+int clr_serve(const clr_options_t *options)
+{
+    serve_t *s = clr_xcalloc(1, sizeof(*s));
+    s->options = options;
+    configure_log(options);
+    raise_open_files();
+    int status = prepare(s);
+    if (status == CLR_EXIT_OK && clr_loop_init(&s->loop) == 0) {
+        status = serve_on_loop(s);
+        clr_loop_deinit(&s->loop);
+    } else if (status == CLR_EXIT_OK) {
+        status = complain(s, CLR_EXIT_RUNTIME, CLR_STR("cannot start an event loop"));
+    }
+    clr_buf_deinit(&s->url);
+    clr_python_deinit(&s->python);
+    clr_home_deinit(&s->home);
+    clr_app_deinit(&s->app);
+    free(s->public_dir);
+    free(s);
+    return status;
+}

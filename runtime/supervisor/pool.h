@@ -1,0 +1,58 @@
+/* pool.h: the worker processes: starts them, starts dead ones again, stops them.
+ *
+ * A worker goes STARTING (process runs) → LOADING (it said hello) → READY → STOPPING → GONE; a
+ * worker that dies is started again after a pause, which doubles from 100 ms to 5 s and is
+ * forgotten after a healthy minute. Until the first worker is ready a death is final: the app
+ * cannot be loaded.
+ *
+ * Threads:  the loop's.
+ * Lifetime: clr_pool_new() … clr_pool_start() … clr_pool_stop() or clr_pool_kill() … on_stopped …
+ * clr_pool_free(). Callbacks come from the loop, never from inside a call.
+ */
+#pragma once
+
+#include "gateway/dispatch.h"
+#include "supervisor/app.h"
+#include "supervisor/path.h"
+#include "supervisor/python.h"
+
+typedef struct clr_pool clr_pool_t;
+
+/* All borrowed until clr_pool_free(). */
+typedef struct clr_pool_options {
+    unsigned workers;
+    const clr_app_t *app;
+    const clr_python_t *python;
+    const clr_home_t *home;
+    const char *loop;      /* "asyncio" or "uvloop" */
+    const char *log_level; /* as on the command line */
+} clr_pool_options_t;
+
+typedef struct clr_pool_ops {
+    /* A worker is ready, for the first time. */
+    void (*on_ready)(clr_pool_t *pool, void *ctx);
+    /* The app could not be loaded, or no process started: text (borrowed, maybe many lines) says
+     * why, status is the program's (clrun/exit.h). Once; the pool is stopping, and on_stopped
+     * follows. */
+    void (*on_failed)(clr_pool_t *pool, int status, clr_str_t text, void *ctx);
+    /* After clr_pool_stop(), clr_pool_kill() or on_failed: no process is left. */
+    void (*on_stopped)(clr_pool_t *pool, void *ctx);
+} clr_pool_ops_t;
+
+/* Returns owned. Borrows gw, options, ops and ctx until clr_pool_free(). */
+clr_pool_t *clr_pool_new(clr_gateway_t *gw, const clr_pool_options_t *options,
+                         const clr_pool_ops_t *ops, void *ctx);
+
+/* After on_stopped, or if the pool was never started. */
+void clr_pool_free(clr_pool_t *pool);
+
+/* Starts all workers. */
+void clr_pool_start(clr_pool_t *pool);
+
+/* Asks all to finish. Who is not done is terminated so that all are gone after grace_ms. */
+void clr_pool_stop(clr_pool_t *pool, uint64_t grace_ms);
+
+/* Ends all now, and what they started. Also while stopping. */
+void clr_pool_kill(clr_pool_t *pool);
+
+unsigned clr_pool_ready_count(const clr_pool_t *pool);

@@ -1,0 +1,71 @@
+/* spawn.c: one worker process. */
+#include "supervisor/spawn.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "clrun/version.h"
+#include "proto/json.h"
+
+void clr_spawn_bootstrap(clr_buf_t *out, const char *package)
+{
+    clr_buf_append_str(out, CLR_STR("import os, sys; sys.path.insert(0, os.fsdecode(b'"));
+    for (const unsigned char *p = (const unsigned char *)package; *p; p++) {
+        if (*p < 0x20 || *p >= 0x7f || *p == '\'' || *p == '\\')
+            clr_buf_printf(out, "\\x%02x", *p);
+        else
+            clr_buf_putc(out, (char)*p);
+    }
+    clr_buf_append_str(out, CLR_STR("')); from clrun._worker import main; main(3)"));
+}
+
+static void append_member(clr_buf_t *out, const char *name, const char *value)
+{
+    clr_buf_printf(out, ",\"%s\":", name);
+    if (value)
+        clr_json_append_string(out, clr_str_c(value));
+    else
+        clr_buf_append_str(out, CLR_STR("null"));
+}
+
+void clr_spawn_config(clr_buf_t *out, const clr_pool_options_t *options, unsigned number)
+{
+    clr_buf_printf(out, "{\"worker\":%u,\"workers\":%u", number, options->workers);
+    append_member(out, "app", options->app->target);
+    append_member(out, "attr", options->app->attr);
+    append_member(out, "loop", options->loop);
+    append_member(out, "log_level", options->log_level);
+    append_member(out, "version", CLR_VERSION);
+    clr_buf_putc(out, '}');
+}
+
+int clr_spawn_process(uv_loop_t *loop, uv_process_t *process, const clr_pool_options_t *options,
+                      int link_fd, uv_exit_cb on_exit)
+{
+    char parent[16];
+    clr_buf_t bootstrap = {0};
+    clr_spawn_bootstrap(&bootstrap, options->home->package);
+    clr_buf_putc(&bootstrap, 0);
+    snprintf(parent, sizeof(parent), "%d", (int)getpid());
+    char *library = options->python->library;
+    char *args[] = {options->home->worker,       parent,      library ? library : "",
+                    options->python->executable, bootstrap.p, NULL};
+    /* A worker reading the terminal from its own process group would be stopped by the kernel. */
+    uv_stdio_container_t stdio[] = {
+        {.flags = UV_IGNORE},
+        {.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},
+        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+        {.flags = UV_INHERIT_FD, .data.fd = link_fd},
+    };
+    uv_process_options_t spawn = {
+        .file = options->home->worker,
+        .args = args,
+        .cwd = options->app->work_dir,
+        .stdio = stdio,
+        .stdio_count = (int)clr_array_len(stdio),
+        .exit_cb = on_exit,
+    };
+    int rc = uv_spawn(loop, process, &spawn);
+    clr_buf_deinit(&bootstrap);
+    return rc;
+}
