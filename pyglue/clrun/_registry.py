@@ -120,6 +120,12 @@ def attach(link):
     return len(_state.live.servers)
 
 
+def redeclare(server):
+    """A setting of the server was changed: the gateway should know, if it knows the server."""
+    if _state.link is not None and any(server is other for other in _state.numbered):
+        _state.link.declare(server)
+
+
 def is_empty():
     """True if the app has registered nothing: no server, and no handler on the ready one."""
     return not _state.live.servers

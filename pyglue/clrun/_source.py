@@ -38,18 +38,18 @@ def _drop_racy_bytecode(source):
 
 
 class AppLoader(SourceFileLoader):
-    """Loads one of the app's own source files."""
+    """Loads one of the app's own source files.
+
+    Only get_code() is ours: exec_module() would show up in every traceback of a failing import.
+    """
 
     def get_code(self, fullname):
         path = self.get_filename(fullname)
+        if hook.fresh:
+            _adopt_children(sys.modules.get(fullname))
         if hook.fresh or not _drop_racy_bytecode(path):
             return self.source_to_code(self.get_data(path), path)
         return super().get_code(fullname)
-
-    def exec_module(self, module):
-        if hook.fresh and hasattr(module, "__path__"):
-            _adopt_children(module)
-        super().exec_module(module)
 
 
 def _adopt_children(package):
@@ -57,6 +57,8 @@ def _adopt_children(package):
 
     They are in sys.modules, so that importing them would no longer set the attribute.
     """
+    if not hasattr(package, "__path__"):
+        return
     prefix = package.__name__ + "."
     for name, module in list(sys.modules.items()):
         if name.startswith(prefix) and "." not in name[len(prefix) :] and module is not None:

@@ -1,0 +1,205 @@
+"""EngineServer: Engine.IO alone, the layer below Socket.IO."""
+
+from _clrun import EngineServerBase
+
+from . import _registry
+from ._settings import DEFAULTS, EngineSettings
+
+_EVENTS = ("connect", "disconnect", "message")
+
+
+class EngineServer(EngineServerBase):
+    """An Engine.IO server, with the API of python-engineio's AsyncServer.
+
+        eio = clrun.EngineServer()
+
+        @eio.on("connect")
+        def connect(sid, environ):
+            ...  # return False, or anything else but None and True, to refuse the client with it
+
+        @eio.on("message")
+        async def message(sid, data):  # str or bytes
+            await eio.send(sid, data)
+
+        @eio.on("disconnect")
+        def disconnect(sid, reason):  # see EngineServer.reason
+            ...
+
+    path: where it answers; each server of an app needs its own.
+    ping_interval, ping_timeout: seconds, int or float. They are attributes and may be changed.
+    max_http_buffer_size: the largest message a client may send, in bytes.
+    transports: "polling", "websocket" or a list of them.
+    cors_allowed_origins, cors_credentials, cookie, allow_upgrades, http_compression,
+    compression_threshold: as in python-engineio. Its other arguments are accepted and ignored.
+    json: a module with dumps() for messages that are lists or dicts.
+    """
+
+    event_names = list(_EVENTS)
+
+    class reason:
+        """Why a client is gone."""
+
+        SERVER_DISCONNECT = "server disconnect"
+        CLIENT_DISCONNECT = "client disconnect"
+        PING_TIMEOUT = "ping timeout"
+        TRANSPORT_CLOSE = "transport close"
+        TRANSPORT_ERROR = "transport error"
+
+    def __init__(self, *, path="/engine.io", async_mode=None, json=None, logger=False, **options):
+        super().__init__()
+        self.handlers = {}
+        self.async_mode = "asgi"
+        self.json = json
+        self._background = set()  # the event loop keeps only weak references
+        self.settings = EngineSettings("engineio", path, self._redeclare, **options)
+        _registry.current().add(self)
+
+    def __getattr__(self, name):
+        # Only for what is not found otherwise: ping_interval and the other settings.
+        if name in DEFAULTS:
+            return getattr(self.settings, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name, value):
+        if name in DEFAULTS:
+            setattr(self.settings, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    @property
+    def path(self):
+        return self.settings.path
+
+    # ---- handlers ----
+
+    def on(self, event, handler=None):
+        """Register the handler of "connect", "message" or "disconnect", plain or async.
+
+        Without a handler it is a decorator. ValueError for any other event.
+        """
+        if event not in _EVENTS:
+            raise ValueError("Invalid event")
+
+        def set_handler(handler):
+            self.handlers[event] = handler
+            return handler
+
+        if handler is None:
+            return set_handler
+        set_handler(handler)
+        return None
+
+    # ---- clients ----
+
+    async def disconnect(self, sid=None):
+        """Disconnect a client, or all of this worker without a sid. Unknown ones are ignored."""
+        for one in self._sids() if sid is None else (sid,):
+            self._close(one)
+
+    def transport(self, sid):
+        """The client's transport, "polling" or "websocket". KeyError if there is no such client."""
+        return self._transport(sid)
+
+    async def get_session(self, sid):
+        """The client's session, a dict that lives as long as the client. KeyError without one."""
+        return self._session(sid)
+
+    async def save_session(self, sid, session):
+        """Replace the client's session by this dict. KeyError if there is no such client."""
+        self._save_session(sid, session)
+
+    def session(self, sid):
+        """`async with eio.session(sid) as session:` saves the session at the end of the block."""
+        return _Session(self, sid)
+
+    # ---- for apps that were written for other event loops ----
+
+    def is_asyncio_based(self):
+        return True
+
+    def start_background_task(self, target, *args, **kwargs):
+        """Run the coroutine function `target` in the background. Returns the asyncio.Task."""
+        import asyncio
+
+        task = asyncio.ensure_future(target(*args, **kwargs))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    async def sleep(self, seconds=0):
+        """asyncio.sleep()."""
+        import asyncio
+
+        return await asyncio.sleep(seconds)
+
+    def create_queue(self, *args, **kwargs):
+        """A new asyncio.Queue."""
+        import asyncio
+
+        return asyncio.Queue(*args, **kwargs)
+
+    def get_queue_empty_exception(self):
+        """asyncio.QueueEmpty, which a queue's get_nowait() raises."""
+        import asyncio
+
+        return asyncio.QueueEmpty
+
+    def create_event(self, *args, **kwargs):
+        """A new asyncio.Event."""
+        import asyncio
+
+        return asyncio.Event(*args, **kwargs)
+
+    async def shutdown(self):
+        """Nothing to do: what runs beside the handlers is the gateway's."""
+
+    # ---- called by _clrun ----
+
+    def _declaration(self):
+        return self.settings.declaration()
+
+    def _redeclare(self):
+        _registry.redeclare(self)
+
+    def _origin_allowed(self, origin, environ):
+        return self.settings.origin_allowed(origin, environ)
+
+    async def _run_connect(self, sid, environ):
+        """None or True accepts the client, all else is the body of the refusal.
+
+        An exception refuses as well, and is reported by the caller.
+        """
+        handler = self.handlers.get("connect")
+        if handler is None:
+            return None
+        result = handler(sid, environ)
+        if hasattr(result, "__await__"):
+            result = await result
+        return result if result is None or result is True else result or "Unauthorized"
+
+    async def _run_disconnect(self, sid, reason):
+        handler = self.handlers.get("disconnect")
+        if handler is None:
+            return
+        try:
+            result = handler(sid, reason)
+        except TypeError as error:
+            if error.__traceback__.tb_next is not None:  # from inside, not from the call
+                raise
+            result = handler(sid)  # it does not take the reason
+        if hasattr(result, "__await__"):
+            await result
+
+
+class _Session:
+    def __init__(self, server, sid):
+        self._server = server
+        self._sid = sid
+        self._session = None
+
+    async def __aenter__(self):
+        self._session = await self._server.get_session(self._sid)
+        return self._session
+
+    async def __aexit__(self, *error):
+        await self._server.save_session(self._sid, self._session)

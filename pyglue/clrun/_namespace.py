@@ -1,0 +1,150 @@
+"""Class-based namespaces."""
+
+
+class AsyncNamespace:
+    """The handlers of a namespace as the methods of a class.
+
+    An event `chat` calls the method `on_chat(sid, …)`, plain or async; `on_connect(sid, environ)`
+    (a third argument takes the client's auth data) and `on_disconnect(sid, reason)` likewise. An
+    event without a method is acknowledged with no data. Register an instance with
+    `server.register_namespace()`.
+
+        class Chat(clrun.AsyncNamespace):
+            async def on_message(self, sid, text):
+                await self.emit("message", text, skip_sid=sid)
+
+        sio.register_namespace(Chat("/chat"))
+
+    The namespace `"*"` takes the events of all namespaces that have no handlers of their own; its
+    methods get the namespace as their first argument, before the sid.
+
+    The methods emit() … disconnect() are those of the server, in this namespace unless told
+    otherwise.
+    """
+
+    def __init__(self, namespace=None):
+        self.namespace = namespace or "/"
+        self.server = None
+
+    def is_asyncio_based(self):
+        return True
+
+    def _set_server(self, server):
+        self.server = server
+
+    async def trigger_event(self, event, *args):
+        """Call the method for `event` and return its result, which answers the client's ack.
+
+        To be overridden by a class that finds its handlers otherwise.
+        """
+        handler = getattr(self, "on_" + (event or ""), None)
+        if handler is None:
+            return None
+        try:
+            result = handler(*args)
+        except TypeError as error:
+            # A disconnect handler need not take the reason. Only a call that did not fit is tried
+            # again: an error from inside the handler has a frame of its own.
+            if event != "disconnect" or error.__traceback__.tb_next is not None:
+                raise
+            result = handler(*args[:-1])
+        return await result if hasattr(result, "__await__") else result
+
+    def emit(
+        self,
+        event,
+        data=None,
+        to=None,
+        room=None,
+        skip_sid=None,
+        namespace=None,
+        callback=None,
+        ignore_queue=False,
+    ):
+        """AsyncServer.emit() in this namespace. To be awaited."""
+        return self.server.emit(
+            event,
+            data=data,
+            to=to,
+            room=room,
+            skip_sid=skip_sid,
+            namespace=namespace or self.namespace,
+            callback=callback,
+            ignore_queue=ignore_queue,
+        )
+
+    def send(
+        self,
+        data,
+        to=None,
+        room=None,
+        skip_sid=None,
+        namespace=None,
+        callback=None,
+        ignore_queue=False,
+    ):
+        """AsyncServer.send() in this namespace. To be awaited."""
+        return self.server.send(
+            data,
+            to=to,
+            room=room,
+            skip_sid=skip_sid,
+            namespace=namespace or self.namespace,
+            callback=callback,
+            ignore_queue=ignore_queue,
+        )
+
+    async def call(
+        self,
+        event,
+        data=None,
+        to=None,
+        sid=None,
+        namespace=None,
+        timeout=None,
+        ignore_queue=False,
+    ):
+        """AsyncServer.call() in this namespace; without a timeout (seconds) it waits for ever."""
+        return await self.server.call(
+            event,
+            data=data,
+            to=to,
+            sid=sid,
+            namespace=namespace or self.namespace,
+            timeout=timeout,
+            ignore_queue=ignore_queue,
+        )
+
+    async def enter_room(self, sid, room, namespace=None):
+        """AsyncServer.enter_room() in this namespace."""
+        return await self.server.enter_room(sid, room, namespace=namespace or self.namespace)
+
+    async def leave_room(self, sid, room, namespace=None):
+        """AsyncServer.leave_room() in this namespace."""
+        return await self.server.leave_room(sid, room, namespace=namespace or self.namespace)
+
+    async def close_room(self, room, namespace=None):
+        """AsyncServer.close_room() in this namespace."""
+        return await self.server.close_room(room, namespace=namespace or self.namespace)
+
+    def rooms(self, sid, namespace=None):
+        """AsyncServer.rooms() in this namespace."""
+        return self.server.rooms(sid, namespace=namespace or self.namespace)
+
+    async def get_session(self, sid, namespace=None):
+        """AsyncServer.get_session() in this namespace."""
+        return await self.server.get_session(sid, namespace=namespace or self.namespace)
+
+    async def save_session(self, sid, session, namespace=None):
+        """AsyncServer.save_session() in this namespace."""
+        return await self.server.save_session(
+            sid, session, namespace=namespace or self.namespace
+        )
+
+    def session(self, sid, namespace=None):
+        """AsyncServer.session() in this namespace: `async with self.session(sid) as session:`."""
+        return self.server.session(sid, namespace=namespace or self.namespace)
+
+    async def disconnect(self, sid, namespace=None):
+        """AsyncServer.disconnect() in this namespace."""
+        return await self.server.disconnect(sid, namespace=namespace or self.namespace)

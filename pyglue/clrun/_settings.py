@@ -1,0 +1,131 @@
+"""The settings of an Engine.IO server, which every server has: alone or beneath Socket.IO.
+
+The gateway does what they say; a server declares them to it, and again when one is changed.
+"""
+
+from math import isfinite
+
+_TRANSPORTS = ("polling", "websocket")
+
+DEFAULTS = {
+    "ping_interval": 25,
+    "ping_timeout": 20,
+    "max_http_buffer_size": 1_000_000,
+    "allow_upgrades": True,
+    "http_compression": True,
+    "compression_threshold": 1024,
+    "cookie": None,
+    "cors_allowed_origins": None,
+    "cors_credentials": True,
+    "transports": None,
+    "connect_timeout": 45,
+}
+
+
+class EngineSettings:
+    """The constructor arguments, as attributes that may be changed at any time.
+
+    ping_interval, ping_timeout, connect_timeout
+        seconds, int or float; ping_interval may be a tuple (interval, grace). connect_timeout is
+        the time a Socket.IO client has to join its first namespace.
+    max_http_buffer_size
+        the largest message a client may send, in bytes.
+    cors_allowed_origins
+        None for the server's own origin, "*" for any, an origin, a list of them, [] to leave CORS
+        to somebody else, or a function (origin, environ) -> bool.
+    cookie
+        None, a name, or a dict of "name" and attributes; it carries the session's id.
+
+    ValueError for what makes no sense. on_change() is called after each change.
+    """
+
+    def __init__(self, kind, path, on_change=None, **options):
+        self.kind = kind
+        self.path = "/" + path.strip("/")
+        self._on_change = None
+        for name, default in DEFAULTS.items():
+            setattr(self, name, options.get(name, default))
+        self._on_change = on_change
+
+    def __setattr__(self, name, value):
+        if name == "ping_interval" and isinstance(value, (tuple, list)):
+            value, self.ping_interval_grace_period = value
+        elif name == "ping_interval":
+            self.ping_interval_grace_period = 0
+        elif name == "transports":
+            value = _transports(value)
+        if name in ("ping_interval", "ping_timeout", "connect_timeout"):
+            _milliseconds(name, value)
+        super().__setattr__(name, value)
+        if name in DEFAULTS and self._on_change is not None:
+            self._on_change()
+
+    def declaration(self, **more):
+        """The dict whose JSON the gateway reads."""
+        grace = self.ping_interval_grace_period
+        return {
+            "kind": self.kind,
+            "path": self.path,
+            "ping_interval_ms": _milliseconds("ping_interval", self.ping_interval),
+            # A client waits for interval + grace + timeout; which of them is longer it cannot see.
+            "ping_timeout_ms": _milliseconds("ping_timeout", self.ping_timeout + grace),
+            "connect_timeout_ms": _milliseconds("connect_timeout", self.connect_timeout),
+            "max_payload": int(self.max_http_buffer_size),
+            "transports": self.transports,
+            "allow_upgrades": bool(self.allow_upgrades),
+            "cors": self._cors(),
+            "cors_credentials": bool(self.cors_credentials),
+            "cookie": _cookie(self.cookie),
+            "http_compression": bool(self.http_compression),
+            "compression_threshold": int(self.compression_threshold),
+            **more,
+        }
+
+    def _cors(self):
+        origins = self.cors_allowed_origins
+        if origins is None or isinstance(origins, str):
+            return origins
+        return {"callable": True} if callable(origins) else list(origins)
+
+    def origin_allowed(self, origin, environ):
+        """Ask the function given as cors_allowed_origins, which may take the origin alone."""
+        allowed = self.cors_allowed_origins
+        try:
+            return bool(allowed(origin, environ))
+        except TypeError as error:
+            if error.__traceback__.tb_next is not None:  # from inside, not from the call
+                raise
+            return bool(allowed(origin))
+
+
+def _milliseconds(name, seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"{name} is a number of seconds, not {seconds!r}")
+    if not isfinite(seconds) or seconds <= 0:
+        raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
+    return max(1, round(seconds * 1000))
+
+
+def _transports(names):
+    if names is None:
+        return list(_TRANSPORTS)
+    names = [names] if isinstance(names, str) else names
+    known = [name for name in names if name in _TRANSPORTS]
+    if not known:
+        raise ValueError("No valid transports provided")
+    return known
+
+
+def _cookie(cookie):
+    """A name alone gets the usual attributes; those of a dict are taken as they are."""
+    if not cookie:
+        return None
+    if isinstance(cookie, str):
+        return {"name": cookie, "attributes": "; path=/; SameSite=Lax"}
+    attributes = ""
+    for name, value in cookie.items():
+        if name == "name":
+            continue
+        value = value() if callable(value) else value
+        attributes += f"; {name}" if value is True else f"; {name}={value}"
+    return {"name": cookie.get("name", "io"), "attributes": attributes}

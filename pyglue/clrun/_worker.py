@@ -1,0 +1,283 @@
+"""The worker process: loads the app, then lets the link drive it until the gateway says stop.
+
+The program starts it as `main(3)`, 3 being the descriptor of the link. What is imported here is
+paid for by every start, so nothing is that asyncio does not import anyway.
+"""
+
+import os
+import sys
+
+from _clrun import Link, load_module
+
+from . import __version__, _registry
+from .exceptions import AppNotFoundError
+
+# Kinds of Link.failed(): enum clr_failed in frames.h.
+_NOT_FOUND, _SYNTAX, _ERROR = 1, 2, 3
+
+_EXIT_FAILED = 3
+
+# What is left of a stop's grace period for tasks that were cancelled, at the least (seconds).
+_LAST_WORDS = 1.0
+
+
+def main(fd):
+    """Run the worker on this descriptor and exit the process."""
+    _keep_to_this_process(fd)
+    _tidy_path()
+    link = Link(fd)
+    link.hello(sys.version.split()[0], __version__)
+    config = link.read_config()
+    sys.argv = [config["app"]]
+    status = Worker(link, config).run()
+    _leave(status)
+
+
+def _keep_to_this_process(fd):
+    """No child process holds the link open: the gateway learns from its end that we are gone."""
+    os.set_inheritable(fd, False)
+
+    def after_fork_in_child():
+        # The number stays taken, so that a stray write cannot hit a file the child opens.
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, fd, inheritable=False)
+        os.close(null)
+
+    os.register_at_fork(after_in_child=after_fork_in_child)
+
+
+def _tidy_path():
+    """sys.path as `python app.py` has it, and our own folder behind everything."""
+    package = os.path.dirname(os.path.dirname(__file__))
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", package)]
+    sys.path.append(package)
+
+
+def _flush():
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass  # closed by the app, or its reader is gone
+
+
+def _leave(status):
+    _flush()
+    if status != 0:
+        # A failed start ends now, whatever threads the app has left running.
+        os._exit(status)
+    sys.exit(0)
+
+
+class Worker:
+    """One life: load, serve, stop."""
+
+    def __init__(self, link, config):
+        self.link = link
+        self.config = config
+        self.loop = None
+        self.status = 0
+        self.stopping = None  # the task that ends everything
+        link.on_stop = self.stop
+        link.on_down = self.on_down
+
+    def run(self):
+        """Until the end. Returns the exit status."""
+        self._prepare_process()
+        if not self._make_loop():
+            return _EXIT_FAILED
+        self._log_through_link()
+        # In the running loop, as other servers do it: the app may create tasks while it loads.
+        self.loop.call_soon(self._load)
+        try:
+            self.loop.run_forever()
+        finally:
+            self._close_loop()
+        return self.status
+
+    def _prepare_process(self):
+        import faulthandler
+        import signal
+
+        if not faulthandler.is_enabled() and sys.stderr is not None:
+            faulthandler.enable()  # a crash in an extension module shows where
+        if sys.stdout is not None:
+            sys.stdout.reconfigure(line_buffering=True)  # print() shows at once
+        # A handler, not SIG_IGN, which the app's child processes would inherit.
+        signal.signal(signal.SIGINT, lambda number, frame: None)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+    def _make_loop(self):
+        import asyncio
+        import signal
+
+        if self.config.get("loop") == "uvloop":
+            try:
+                import uvloop
+            except ImportError:
+                self._fail(
+                    _NOT_FOUND,
+                    f"--loop uvloop: uvloop is not installed for {sys.executable}"
+                    f" (install it with: {sys.executable} -m pip install uvloop)",
+                )
+                return False
+            self.loop = uvloop.new_event_loop()
+        else:
+            self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        grace = self.config.get("graceful_timeout_ms", 10_000)
+        self.loop.add_signal_handler(signal.SIGTERM, self.stop, grace)
+        return True
+
+    def _log_through_link(self):
+        """Warnings and errors of an app that configured no logging go to the gateway's log."""
+        import logging
+        import threading
+
+        link, loop, main_thread = self.link, self.loop, threading.get_ident()
+
+        class LinkHandler(logging.Handler):
+            def emit(self, record):
+                try:
+                    level = "error" if record.levelno >= logging.ERROR else "warn"
+                    line = (level, record.name, self.format(record))
+                    if threading.get_ident() == main_thread:
+                        link.log(*line)
+                    else:
+                        loop.call_soon_threadsafe(link.log, *line)
+                except Exception:
+                    self.handleError(record)
+
+        logging.lastResort = LinkHandler(logging.WARNING)
+
+    # ---- loading ----
+
+    def _load(self):
+        try:
+            module = load_module(self.config["app"])
+            if self._attribute_exists(module):
+                self._serve()
+        except AppNotFoundError as error:
+            self._fail(_NOT_FOUND, str(error))
+        except SyntaxError as error:
+            self._fail(_SYNTAX, describe(error))
+        except BaseException as error:  # SystemExit too: the module must not end the worker
+            self._fail(_ERROR, describe(error))
+
+    def _attribute_exists(self, value):
+        """`app.py:name` must name something, dots allowed."""
+        attr = self.config.get("attr")
+        for name in attr.split(".") if attr else ():
+            try:
+                value = getattr(value, name)
+            except AttributeError:
+                self._fail(_NOT_FOUND, f"{self.config['app']} has no {attr!r}")
+                return False
+        return True
+
+    def _serve(self):
+        if _registry.is_empty():
+            self._fail(
+                _ERROR,
+                f"{self.config['app']} has no server: make one with clrun.AsyncServer() or"
+                " clrun.EngineServer(), or use the ready one, `from clrun import sio`, and give"
+                " it a handler.",
+            )
+            return
+        self.link.start(self.loop)
+        _registry.attach(self.link)
+        self.link.ready()
+
+    def _fail(self, kind, text):
+        self.status = _EXIT_FAILED
+        self.link.failed(kind, text)
+        if self.loop is not None:
+            self.loop.stop()
+
+    # ---- ending ----
+
+    def stop(self, grace_ms):
+        """The gateway, or SIGTERM, wants us to finish within this time."""
+        if self.stopping is None:
+            self.stopping = self.loop.create_task(self._finish(grace_ms / 1000))
+
+    def on_down(self, reason):
+        """The gateway is gone; nobody is left to be told anything."""
+        if reason is not None:
+            print(f"clrun worker: the link to the gateway broke: {reason}", file=sys.stderr)
+            self.status = 1
+        self.loop.stop()
+
+    async def _finish(self, grace):
+        deadline = self.loop.time() + grace
+        try:
+            await self._wait_for_handlers(deadline)
+            await self._cancel_all(max(deadline - self.loop.time(), _LAST_WORDS))
+        finally:
+            self.loop.stop()
+
+    async def _wait_for_handlers(self, deadline):
+        """Including those that frames still start, such as disconnect handlers."""
+        import asyncio
+
+        while tasks := self.link.tasks():
+            left = deadline - self.loop.time()
+            if left <= 0:
+                return
+            await asyncio.wait(tasks, timeout=left)
+
+    async def _cancel_all(self, timeout):
+        import asyncio
+
+        self.link.quiesce()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel("the worker stops")
+        if not tasks:
+            return
+        done, pending = await asyncio.wait(tasks, timeout=timeout)
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                context = {"message": "exception while stopping", "exception": error, "task": task}
+                self.loop.call_exception_handler(context)
+        for task in pending:
+            self.link.log("warn", "worker", f"still running, although cancelled: {task!r}")
+
+    def _close_loop(self):
+        """What is left to do when the loop has stopped, for whatever reason."""
+        loop = self.loop
+        try:
+            if self.stopping is None:
+                loop.run_until_complete(self._cancel_all(_LAST_WORDS))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            if self.status == 0 and self.stopping is not None:
+                _flush()
+                self.link.stopped()
+            self.link.close()
+            loop.close()  # tells the executor's threads to end
+
+
+def describe(error):
+    """The text of an exception as Python prints it, without the frames of clrun and importlib."""
+    import traceback
+
+    report = traceback.TracebackException.from_exception(error)
+    _trim(report, set())
+    if not report.stack:
+        return "".join(report.format_exception_only()).rstrip("\n")
+    return "".join(report.format()).rstrip("\n")
+
+
+def _trim(report, seen):
+    if report is None or id(report) in seen:
+        return
+    seen.add(id(report))
+    ours = os.path.dirname(__file__) + os.sep
+    report.stack[:] = [
+        frame
+        for frame in report.stack
+        if not frame.filename.startswith((ours, "<frozen importlib"))
+    ]
+    for other in (report.__cause__, report.__context__, *(report.exceptions or ())):
+        _trim(other, seen)
