@@ -18,15 +18,16 @@ typedef struct clr_eio_server clr_eio_server_t;
 
 /* Filled by the command line (cli/options.h). Strings are borrowed for the gateway's life. */
 typedef struct clr_gateway_options {
-    const char *root_path;           /* "" or "/prefix": stripped before routing */
-    const char *public_dir;          /* files under /public; NULL: none */
-    const char *socketio_path;       /* overrides the path of the ready server; NULL: as the app says */
-    const char *cors_allowed_origins; /* overrides: "*" or a comma-separated list; NULL: as the app says */
-    uint64_t ping_interval_ms;       /* 0: as the app says */
-    uint64_t ping_timeout_ms;        /* 0: as the app says */
-    uint64_t max_payload;            /* 0: as the app says */
-    size_t max_buffered;             /* queued output of one client, then it is disconnected */
-    uint64_t connect_timeout_ms;     /* Socket.IO: to the first CONNECT */
+    const char *root_path;     /* "" or "/prefix": stripped before routing */
+    const char *public_dir;    /* files under /public; NULL: none */
+    const char *socketio_path; /* overrides the path of the ready server; NULL: as the app says */
+    const char
+        *cors_allowed_origins; /* overrides: "*" or a comma-separated list; NULL: as the app says */
+    uint64_t ping_interval_ms; /* 0: as the app says */
+    uint64_t ping_timeout_ms;  /* 0: as the app says */
+    uint64_t max_payload;      /* 0: as the app says */
+    size_t max_buffered;       /* queued output of one client, then it is disconnected */
+    uint64_t connect_timeout_ms; /* Socket.IO: to the first CONNECT */
     clr_http_limits_t http;
     uint64_t header_timeout_ms; /* first byte to end of head */
     uint64_t body_timeout_ms;   /* between two pieces of a body */
@@ -39,13 +40,14 @@ typedef struct clr_gateway_options {
 struct clr_gateway {
     clr_loop_t *loop;
     clr_gateway_options_t options;
-    bool ready;    /* a worker is ready: requests are read */
-    bool draining; /* shutting down: nothing new */
-    clr_list_t conns;   /* all HTTP connections (http_conn.c) */
-    clr_list_t waiting; /* accepted before ready */
-    clr_list_t ws_conns; /* all WebSocket connections (ws_conn.c) */
-    struct clr_pools *pools;      /* parsers to lease (http_conn.c, ws_conn.c) */
-    clr_list_t servers;           /* clr_eio_server_t (eio_server.h), in order of declaration */
+    bool ready;                    /* a worker is ready: requests are read */
+    bool draining;                 /* shutting down: nothing new */
+    clr_list_t conns;              /* all HTTP connections (http_conn.c) */
+    clr_list_t waiting;            /* accepted before ready */
+    clr_list_t ws_conns;           /* all WebSocket connections (ws_conn.c) */
+    clr_list_t routes;             /* who answers which path (router.c) */
+    struct clr_pools *pools;       /* parsers to lease (pools.h) */
+    clr_list_t servers;            /* clr_eio_server_t (eio_server.h), in order of declaration */
     struct clr_dispatch *dispatch; /* workers, credit and queues (dispatch.h) */
 };
 
@@ -54,3 +56,13 @@ void clr_gateway_deinit(clr_gateway_t *gw);
 
 /* A worker became ready for the first time: start reading the connections that wait. */
 void clr_gateway_set_ready(clr_gateway_t *gw);
+
+/* Graceful end, first step: idle HTTP connections close, busy ones after their response. The owner
+ * closes the listeners before, and the sessions (eio_server.h) along with it. */
+void clr_gateway_drain(clr_gateway_t *gw);
+
+/* Last step: drops every client connection that is left. */
+void clr_gateway_kill_clients(clr_gateway_t *gw);
+
+/* No client connection is left. */
+bool clr_gateway_is_idle(const clr_gateway_t *gw);

@@ -1,12 +1,12 @@
 /* http_conn.h: one client connection while it speaks HTTP/1.1.
  *
- * Owns the stream and the parser, enforces the time limits, and answers pipelined requests in order by parsing the
- * next one only when the last was answered. A request is an exchange, handed to the handler that the
- * router chose. A WebSocket takes the connection over (ws_conn.h).
+ * Owns the stream and the parser, enforces the time limits, and answers pipelined requests in order
+ * by parsing the next one only when the last was answered. A request is an exchange, handed to the
+ * handler that the router chose. A WebSocket takes the connection over (ws_conn.h).
  *
  * Threads:  the loop's.
- * Lifetime: an exchange ends after exactly one of: its response is complete, on_abort was called, or it
- *           became a WebSocket. Nothing may use it after that.
+ * Lifetime: an exchange ends after exactly one of: its response is complete, on_abort was called,
+ * or it became a WebSocket. Nothing may use it after that.
  */
 #pragma once
 
@@ -17,8 +17,8 @@
 typedef struct clr_http_conn clr_http_conn_t;
 typedef struct clr_exchange clr_exchange_t;
 
-/* What a handler does with a request. Every callback gets the exchange; its `ctx` is the handler's. None
- * runs inside a call that the handler makes. */
+/* What a handler does with a request. Every callback gets the exchange; its `ctx` is the handler's.
+ * None runs inside a call that the handler makes. */
 typedef struct clr_handler {
     /* The head is complete. May respond at once, or later; may upgrade. */
     void (*on_head)(clr_exchange_t *x);
@@ -35,23 +35,27 @@ struct clr_exchange {
     clr_http_conn_t *conn;
     const clr_http_head_t *head; /* valid until the exchange ends */
     const clr_handler_t *handler;
-    void *ctx; /* the handler's */
-    uint64_t body_limit; /* the handler may lower or raise it in on_head; beyond it: 413, on_abort */
-    unsigned responded_ : 1, ended_ : 1, head_request_ : 1, close_after_ : 1, streaming_ : 1;
-    int status_;      /* for the access log */
-    uint64_t sent_;   /* body bytes */
+    void *ctx; /* the handler's; in on_head the owner that the router found (router.h) */
+    uint64_t
+        body_limit;     /* the handler may lower or raise it in on_head; beyond it: 413, on_abort */
+    uint64_t received_; /* body bytes */
+    uint64_t length_;   /* of the response's body, as declared */
+    uint64_t sent_;     /* body bytes */
     uint64_t began_ms_;
+    uint16_t status_; /* for the access log */
+    unsigned responded_ : 1, ended_ : 1, close_after_ : 1, continued_ : 1, body_ : 2;
 };
 
 /* Starts reading a connection that was just accepted; owns itself from here on. */
 void clr_http_conn_accept(clr_gateway_t *gw, uv_stream_t *listener);
 
-/* Answers with a whole body. `headers` is zero or more complete "Name: value\r\n" lines (Content-Type among
- * them; Content-Length, Date, Connection are added here). HEAD and 204/304 send no body. */
+/* Answers with a whole body. `headers` is zero or more complete "Name: value\r\n" lines
+ * (Content-Type among them; Content-Length, Date, Connection are added here). HEAD and 204/304 send
+ * no body. */
 void clr_exchange_respond(clr_exchange_t *x, int status, clr_str_t headers, clr_str_t body);
 
-/* The same by parts: head (content_length UINT64_MAX: chunked, or close on HTTP/1.0), body pieces, end. The
- * drained callback comes when the queue went empty after want_drain. */
+/* The same by parts: head (content_length UINT64_MAX: chunked, or close on HTTP/1.0), body pieces,
+ * end. The drained callback comes when the queue went empty after want_drain. */
 void clr_exchange_begin(clr_exchange_t *x, int status, clr_str_t headers, uint64_t content_length);
 void clr_exchange_write(clr_exchange_t *x, clr_str_t piece);
 void clr_exchange_finish(clr_exchange_t *x);
@@ -66,7 +70,8 @@ void clr_exchange_close_after(clr_exchange_t *x);
 /* Drops the connection now, without (the rest of) a response. on_abort is not called. */
 void clr_exchange_kill(clr_exchange_t *x);
 
-/* Stops and resumes reading the client (backpressure); a parked request keeps reading so that an abort is seen. */
+/* Stops and resumes reading the client (backpressure); a parked request keeps reading so that an
+ * abort is seen. */
 void clr_exchange_pause(clr_exchange_t *x, bool paused);
 
 /* A plain-text answer: "404 Not Found" and the detail, if any. */
@@ -75,5 +80,14 @@ void clr_exchange_error(clr_exchange_t *x, int status, const char *detail);
 /* Appends the request head as the link carries it (message.h), headers included. */
 void clr_exchange_encode_request(const clr_exchange_t *x, uint8_t transport, clr_buf_t *out);
 
+/* The peer's address for logs and request heads (clr_stream_peer). */
+void clr_exchange_peer(const clr_exchange_t *x, char host[46], uint16_t *port);
+
+/* Starts reading the connections that were accepted before the gateway was ready. */
+void clr_http_conns_start(clr_gateway_t *gw);
+
 /* Closes idle connections and lets busy ones finish with Connection: close (shutdown). */
 void clr_http_conns_drain(clr_gateway_t *gw);
+
+/* Drops all of them; on_abort is called for requests without a response. */
+void clr_http_conns_kill(clr_gateway_t *gw);

@@ -1,11 +1,11 @@
 /* ws_conn.h: one client connection after it became a WebSocket.
  *
- * Idle it holds no parser and no buffer. Pings are answered here, control floods and stalled readers end here;
- * the owner sees whole messages only.
+ * Idle it holds no parser and no buffer. Pings are answered here, control floods and stalled
+ * readers end here; the owner sees whole messages only.
  *
  * Threads:  the loop's.
- * Lifetime: clr_ws_upgrade() creates it; it is freed after on_closed, which comes exactly once, whoever
- *           closed, and never inside a call of this module.
+ * Lifetime: clr_ws_upgrade() creates it; it is freed after on_closed, which comes exactly once,
+ * whoever closed, and never inside a call of this module.
  */
 #pragma once
 
@@ -18,17 +18,16 @@ typedef struct clr_ws_conn clr_ws_conn_t;
 typedef struct clr_ws_ops {
     /* TEXT (valid UTF-8) or BINARY; payload borrowed for the call. */
     void (*on_message)(clr_ws_conn_t *ws, uint8_t opcode, clr_str_t payload);
-    /* The connection is over. `clean`: a close frame was exchanged or we closed; code is the peer's or the one we sent,
-     * CLR_WS_ABNORMAL for a lost connection. why is a static text for the log. */
+    /* The connection is over. `clean`: a close frame was exchanged or we closed; code is the peer's
+     * or the one we sent, CLR_WS_ABNORMAL for a lost connection. why is a static text for the log.
+     */
     void (*on_closed)(clr_ws_conn_t *ws, uint16_t code, bool clean, const char *why);
     /* The queue went empty after clr_ws_want_drain(). May be NULL. */
     void (*on_drain)(clr_ws_conn_t *ws);
 } clr_ws_ops_t;
 
-struct clr_ws_conn_public; /* see clr_ws_ctx() */
-
-/* Checks the handshake (method, version 13, key); on failure answers 400 or 426 itself and returns NULL. On
- * success the 101 is queued (with `headers`, complete lines) and the exchange is over. */
+/* Checks the handshake (method, version 13, key); on failure answers 400 or 426 itself and returns
+ * NULL. On success the 101 is queued (with `headers`, complete lines) and the exchange is over. */
 clr_ws_conn_t *clr_ws_upgrade(clr_exchange_t *x, clr_str_t headers, size_t max_message,
                               const clr_ws_ops_t *ops, void *ctx);
 
@@ -38,23 +37,28 @@ void clr_ws_set_ctx(clr_ws_conn_t *ws, void *ctx);
 /* Queues a message: bytes copied. */
 void clr_ws_send(clr_ws_conn_t *ws, uint8_t opcode, clr_str_t payload);
 
-/* The same in parts, without a copy in between: head for a payload of n bytes, then write them here. */
-char *clr_ws_reserve(clr_ws_conn_t *ws, uint8_t opcode, size_t n); /* write exactly n bytes there… */
-void clr_ws_commit(clr_ws_conn_t *ws);                              /* …then commit */
+/* The same without a copy in between: the frame's head is queued, exactly n payload bytes are to be
+ * written where it says, then clr_ws_commit() follows, with nothing else in between. */
+char *clr_ws_reserve(clr_ws_conn_t *ws, uint8_t opcode, size_t n);
+void clr_ws_commit(clr_ws_conn_t *ws);
 
 /* Queues bytes that are whole frames already, by reference: one broadcast for many. */
 void clr_ws_send_frames(clr_ws_conn_t *ws, clr_shared_t *frames);
 
-/* Queued bytes that the kernel has not taken. Over options.max_buffered the connection is closed with a logged
- * reason at the next flush. */
+/* Queued bytes that the kernel has not taken. Over options.max_buffered the connection is closed
+ * with a logged reason at the next flush. */
 size_t clr_ws_pending(const clr_ws_conn_t *ws);
 void clr_ws_want_drain(clr_ws_conn_t *ws);
 
-/* Flushes the queue, sends a close frame (code 0: none with no status), waits for the peer's close, bounded. */
+/* Flushes the queue, sends a close frame (code 0: none with no status), waits for the peer's close,
+ * bounded. */
 void clr_ws_close(clr_ws_conn_t *ws, uint16_t code, clr_str_t reason);
 
 /* Drops the connection now. on_closed still comes. */
 void clr_ws_kill(clr_ws_conn_t *ws, const char *why);
 
-/* Stops and resumes reading (backpressure). */
+/* Stops and resumes reading (backpressure). What one read brought is still handed over. */
 void clr_ws_pause(clr_ws_conn_t *ws, bool paused);
+
+/* Drops all of them (shutdown); each on_closed still comes. */
+void clr_ws_conns_kill(clr_gateway_t *gw, const char *why);

@@ -41,6 +41,8 @@ typedef struct clr_piece {
 typedef struct clr_linger {
     clr_timer_t timer;
     clr_stream_t *stream;
+    uint64_t timeout_ms;
+    size_t pending; /* when the timer was last started */
 } clr_linger_t;
 
 /* A write that the kernel did not take whole; libuv waits for the socket. */
@@ -316,9 +318,20 @@ static void close_now(clr_stream_t *s)
     uv_close(&s->uv_.handle, on_uv_closed);
 }
 
+static void linger(clr_linger_t *l)
+{
+    l->pending = clr_stream_pending(l->stream);
+    clr_loop_timer_start(l->stream->loop, &l->timer, l->timeout_ms);
+}
+
+/* A slow reader may take its time, one that takes nothing may not. */
 static void on_linger_timeout(clr_timer_t *timer)
 {
-    close_now(clr_container_of(timer, clr_linger_t, timer)->stream);
+    clr_linger_t *l = clr_container_of(timer, clr_linger_t, timer);
+    if (!l->stream->shut_ && clr_stream_pending(l->stream) < l->pending)
+        linger(l);
+    else
+        close_now(l->stream);
 }
 
 /* The queue is written: no more output. The peer's end of file ends the wait. */
@@ -330,6 +343,7 @@ static void shut_output(clr_stream_t *s)
         return;
     }
     s->shut_ = 1;
+    linger(s->linger_);
 }
 
 /* --- the flush pass --- */
@@ -487,8 +501,9 @@ void clr_stream_close_flushed(clr_stream_t *s, uint64_t timeout_ms)
     s->closing_ = 1;
     s->linger_ = clr_xmalloc(sizeof(*s->linger_));
     s->linger_->stream = s;
+    s->linger_->timeout_ms = timeout_ms;
     clr_timer_init(&s->linger_->timer, on_linger_timeout);
-    clr_loop_timer_start(s->loop, &s->linger_->timer, timeout_ms);
+    linger(s->linger_);
     clr_loop_mark(s->loop, &s->flush_);
 }
 

@@ -112,8 +112,8 @@ void clr_stream_want_drain(clr_stream_t *s);
 void clr_stream_close(clr_stream_t *s);
 
 /* Writes the queue out first, shuts the sending side, drops what still comes in until the peer
- * closes too (so that what was written is not lost to a reset), then closes; after timeout_ms at
- * the latest. */
+ * closes too (so that what was written is not lost to a reset), then closes. Closes anyway after
+ * timeout_ms in which the peer took nothing, or timeout_ms after all was written. */
 void clr_stream_close_flushed(clr_stream_t *s, uint64_t timeout_ms);
 
 /* No callback but on_closed comes any more. */

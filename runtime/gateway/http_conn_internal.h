@@ -1,0 +1,49 @@
+/* http_conn_internal.h: the connection as its parts see it: http_conn.c (life, input, time limits),
+ * exchange.c (responses), ws_conn.c (takes the stream over).
+ */
+#pragma once
+
+#include "gateway/http_conn.h"
+#include "net/stream.h"
+
+/* Body bytes of a request already answered that are read and dropped to keep the connection; more
+ * than this, and it is closed instead. */
+#define CLR_HTTP_DROP_MAX (64u << 10)
+
+typedef enum clr_http_state {
+    CLR_HTTP_CONN_WAITING, /* the gateway is not ready: not read yet */
+    CLR_HTTP_CONN_IDLE,    /* between requests; holds no parser */
+    CLR_HTTP_CONN_HEAD,    /* some of a head is there */
+    CLR_HTTP_CONN_BODY,    /* the handler has the head */
+    CLR_HTTP_CONN_PARKED,  /* the request is complete, the response is not */
+    CLR_HTTP_CONN_CLOSING,
+    CLR_HTTP_CONN_UPGRADED, /* the stream belongs to a WebSocket */
+} clr_http_state_t;
+
+struct clr_http_conn {
+    clr_stream_t *stream; /* owned; its owner pointer leads back here */
+    clr_gateway_t *gw;
+    clr_list_t node; /* gw->waiting or gw->conns */
+    clr_timer_t timer;
+    clr_flush_t resume;        /* goes on with held bytes after a response */
+    clr_http_parser_t *parser; /* leased while a request is in progress */
+    clr_buf_t held;            /* pipelined bytes whose turn has not come */
+    clr_exchange_t x;
+    void (*drained)(clr_exchange_t *x);
+    size_t stall_mark; /* bytes pending when the write timer started */
+    uint8_t state;     /* clr_http_state_t */
+    unsigned parsing : 1, timed : 1, throttled : 1, paused : 1, head_told : 1;
+};
+
+/* The response is complete: what follows happens from the loop. */
+void clr_http_conn_response_done(clr_http_conn_t *conn);
+
+/* A response waits for the client to take it: limits how long. */
+void clr_http_conn_await_drain(clr_http_conn_t *conn);
+
+/* Gives the stream away; the exchange is over. What was received beyond the request and not yet
+ * parsed is moved to *early (empty buffer otherwise). conn is freed by itself. */
+clr_stream_t *clr_http_conn_detach(clr_http_conn_t *conn, clr_buf_t *early);
+
+/* One line, when the option is set. */
+void clr_exchange_log(const clr_exchange_t *x);

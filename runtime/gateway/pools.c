@@ -1,0 +1,84 @@
+/* pools.c: see pools.h. */
+#include "gateway/pools.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+/* Parsers of a kind that are kept for the next; what a burst took beyond is freed. */
+#define KEEP 32
+
+struct clr_pools {
+    clr_http_limits_t limits;
+    clr_http_parser_t *http[KEEP];
+    clr_ws_parser_t *ws[KEEP];
+    unsigned http_count;
+    unsigned ws_count;
+    unsigned leased;
+};
+
+clr_pools_t *clr_pools_new(const clr_http_limits_t *limits)
+{
+    clr_pools_t *pools = clr_xcalloc(1, sizeof(*pools));
+    pools->limits = *limits;
+    pools->limits.body_bytes = UINT64_MAX;
+    return pools;
+}
+
+void clr_pools_free(clr_pools_t *pools)
+{
+    if (!pools)
+        return;
+    CLR_ASSERT(pools->leased == 0);
+    while (pools->http_count > 0)
+        clr_http_parser_free(pools->http[--pools->http_count]);
+    while (pools->ws_count > 0)
+        clr_ws_parser_free(pools->ws[--pools->ws_count]);
+    free(pools);
+}
+
+clr_http_parser_t *clr_pools_take_http(clr_pools_t *pools)
+{
+    pools->leased++;
+    if (pools->http_count > 0)
+        return pools->http[--pools->http_count];
+    return clr_http_parser_new(&pools->limits);
+}
+
+void clr_pools_give_http(clr_pools_t *pools, clr_http_parser_t *parser)
+{
+    if (!parser)
+        return;
+    CLR_ASSERT(pools->leased > 0);
+    pools->leased--;
+    if (pools->http_count == KEEP) {
+        clr_http_parser_free(parser);
+        return;
+    }
+    clr_http_parser_reset(parser);
+    pools->http[pools->http_count++] = parser;
+}
+
+clr_ws_parser_t *clr_pools_take_ws(clr_pools_t *pools)
+{
+    pools->leased++;
+    if (pools->ws_count > 0)
+        return pools->ws[--pools->ws_count];
+    return clr_ws_parser_new();
+}
+
+void clr_pools_give_ws(clr_pools_t *pools, clr_ws_parser_t *parser)
+{
+    if (!parser)
+        return;
+    CLR_ASSERT(pools->leased > 0);
+    pools->leased--;
+    if (pools->ws_count == KEEP) {
+        clr_ws_parser_free(parser);
+        return;
+    }
+    if (!clr_ws_parser_is_idle(parser))
+        clr_ws_parser_reset(parser);
+    pools->ws[pools->ws_count++] = parser;
+}
