@@ -120,8 +120,7 @@ bool clr_static_has(const clr_gateway_t *gw, clr_str_t path)
 
 #define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 
-/* For kernels and sandboxes without openat2: resolves the name first and looks where it leads. */
-static int open_checked(const char *dir, const char *name)
+int clr_static_open_checked(const char *dir, const char *name)
 {
     char root[PATH_MAX], joined[PATH_MAX], real[PATH_MAX];
     int n = snprintf(joined, sizeof(joined), "%s/%s", dir, name);
@@ -150,7 +149,7 @@ static int open_beneath(const char *dir, const char *name)
     close(dir_fd);
     if (fd >= 0)
         return (int)fd;
-    return err == ENOSYS || err == EPERM ? open_checked(dir, name) : -err;
+    return err == ENOSYS || err == EPERM ? clr_static_open_checked(dir, name) : -err;
 }
 
 /* 0 with the file open, 1: a directory, or -errno. */

@@ -23,3 +23,7 @@ const char *clr_static_content_type(clr_str_t name);
 /* A Range header against a file of `size` bytes. 1: the one range, in *first and *last (inclusive);
  * 0: to be ignored (malformed, another unit, several ranges); -1: nothing of it is there (416). */
 int clr_static_parse_range(clr_str_t value, uint64_t size, uint64_t *first, uint64_t *last);
+
+/* For kernels and sandboxes without openat2: resolves the name first and looks where it leads. A
+ * descriptor for name below dir, or -errno (-EXDEV: it leads out). */
+CLR_NODISCARD int clr_static_open_checked(const char *dir, const char *name);
