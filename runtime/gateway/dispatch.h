@@ -1,8 +1,12 @@
 /* dispatch.h: the workers as the gateway sees them: credit, queues and who owns which socket.
  *
- * Frames that cost the worker work (SIO_CONNECT, SIO_EVENT, SIO_ACK, EIO_OPEN, EIO_MESSAGE, ORIGIN_CHECK) are
- * creditable: they are sent only while the worker has credit, and wait here, in order, otherwise. What a
- * worker sends is decoded here and handed to the module that owns the object.
+ * Frames that cost the worker work (SIO_CONNECT, SIO_EVENT, SIO_ACK, EIO_OPEN, EIO_MESSAGE,
+ * ORIGIN_CHECK) are creditable: they are sent only while the worker has credit, and wait here, in
+ * order, otherwise. What a worker sends is decoded here and handed to the module that owns the
+ * object.
+ *
+ * A worker that falls behind is congested: above CLR_DISPATCH_HIGH bytes its clients are not read
+ * any more, below CLR_DISPATCH_LOW they are again.
  *
  * Threads:  the loop's.
  * Lifetime: a worker lives from clr_worker_attach() to its on_gone callback.
@@ -29,7 +33,8 @@ typedef struct clr_worker_ops {
     void (*on_gone)(clr_worker_t *w, int reason, void *ctx);
 } clr_worker_ops_t;
 
-/* Takes fd on success. `number` is for logs (1, 2, …). `config` is the JSON of the CONFIG frame, sent at once. */
+/* Takes fd on success. `number` is for logs (1, 2, …). `config` is the JSON of the CONFIG frame,
+ * sent at once. Borrows ops and ctx until on_gone; each op may be NULL. */
 CLR_NODISCARD int clr_worker_attach(clr_worker_t **out, clr_gateway_t *gw, int fd, unsigned number,
                                     clr_str_t config, const clr_worker_ops_t *ops, void *ctx);
 
@@ -48,3 +53,51 @@ clr_worker_t *clr_dispatch_choose(clr_gateway_t *gw);
 
 /* Live sessions and ready workers, for status lines. */
 uint32_t clr_dispatch_ready_count(const clr_gateway_t *gw);
+
+/* ---- inside the gateway ---- */
+
+#define CLR_DISPATCH_HIGH (8u << 20)
+#define CLR_DISPATCH_LOW  (4u << 20)
+
+void clr_dispatch_init(clr_gateway_t *gw);
+
+/* After the loop has ended: all workers are gone. Closes what is left of the sessions. */
+void clr_dispatch_deinit(clr_gateway_t *gw);
+
+/* What a stream id of the link stands for: the first member of the object. */
+enum clr_object_kind { CLR_OBJECT_SOCKET = 1, CLR_OBJECT_SESSION, CLR_OBJECT_ORIGIN };
+
+typedef struct clr_object {
+    uint8_t kind;
+} clr_object_t;
+
+/* A handle for an object; the dispatcher borrows the object until clr_dispatch_remove(). */
+uint64_t clr_dispatch_add(clr_gateway_t *gw, clr_object_t *object);
+void clr_dispatch_remove(clr_gateway_t *gw, uint64_t handle);
+
+/* NULL when the handle is not live or stands for something else. */
+void *clr_dispatch_find(const clr_gateway_t *gw, uint64_t handle, enum clr_object_kind kind);
+
+/* Starts a frame to the worker: append its payload to the buffer returned, then end it. Goes out
+ * at once, or waits for credit in the worker's queue. Nothing may be called between the two. */
+clr_buf_t *clr_worker_begin(clr_worker_t *w, uint8_t type, uint8_t flags, uint64_t stream);
+void clr_worker_end(clr_worker_t *w);
+
+/* Its clients are paused. */
+bool clr_worker_is_congested(const clr_worker_t *w);
+
+/* A number that no other worker of this gateway ever had, to name one that may be gone by then. */
+uint32_t clr_worker_serial(const clr_worker_t *w);
+clr_worker_t *clr_dispatch_worker(const clr_gateway_t *gw, uint32_t serial);
+
+/* The sessions a worker owns, by their node_; a session leaves by unlinking itself. */
+void clr_worker_add_session(clr_worker_t *w, clr_list_t *session);
+
+/* Sockets and Engine.IO sessions it owns; what clr_dispatch_choose() compares. */
+void clr_worker_count_socket(clr_worker_t *w, int delta);
+
+/* Links a session in until a worker is ready (clr_eio_session_place). */
+void clr_dispatch_wait(clr_gateway_t *gw, clr_list_t *session);
+
+/* The state that the Engine.IO modules share (eio_server.h). */
+struct clr_eio *clr_dispatch_eio(const clr_gateway_t *gw);

@@ -1,0 +1,485 @@
+/* dispatch.c: workers, credit, queues and handles. */
+#include "gateway/dispatch.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "clrun/version.h"
+#include "gateway/eio_server.h"
+#include "gateway/eio_session.h"
+#include "gateway/worker_frames.h"
+#include "link/link.h"
+
+#define LOG "dispatch"
+
+/* More than any worker grants; a number above it is a mistake of the worker's. */
+#define CREDIT_MAX (1u << 24)
+
+/* How often a congested worker is looked at when no CREDIT frame does it. */
+#define CONGESTED_CHECK_MS 100
+
+struct clr_worker {
+    clr_list_t node_;
+    clr_gateway_t *gw;
+    clr_link_t *link;
+    const clr_worker_ops_t *ops;
+    void *ctx;
+    clr_worker_state_t state;
+    unsigned number;
+    uint32_t serial;
+    uint32_t sockets;
+    uint32_t credit;
+    int reason; /* why it went */
+    bool hello;
+    bool congested;
+    bool queued;     /* the frame begun goes to the queue */
+    size_t begun;    /* where it starts */
+    clr_buf_t queue; /* whole frames that wait for credit, from queue_from on */
+    size_t queue_from;
+    clr_list_t sessions; /* clr_eio_session_t.node_ */
+    clr_timer_t recheck;
+};
+
+struct clr_dispatch {
+    clr_list_t workers;
+    clr_list_t waiting; /* clr_eio_session_t.node_ without a worker */
+    clr_slots_t slots;
+    uint32_t next_serial;
+    struct clr_eio *eio;
+};
+
+void clr_dispatch_init(clr_gateway_t *gw)
+{
+    struct clr_dispatch *d = clr_xcalloc(1, sizeof(*d));
+    clr_list_init(&d->workers);
+    clr_list_init(&d->waiting);
+    clr_slots_init(&d->slots);
+    d->next_serial = 1;
+    gw->dispatch = d;
+    d->eio = clr_eio_new(gw);
+}
+
+void clr_dispatch_deinit(clr_gateway_t *gw)
+{
+    struct clr_dispatch *d = gw->dispatch;
+    if (!d)
+        return;
+    CLR_ASSERT(clr_list_is_empty(&d->workers));
+    clr_eio_free(d->eio);
+    clr_slots_deinit(&d->slots);
+    free(d);
+    gw->dispatch = NULL;
+}
+
+struct clr_eio *clr_dispatch_eio(const clr_gateway_t *gw)
+{
+    return gw->dispatch->eio;
+}
+
+/* ---- handles ---- */
+
+uint64_t clr_dispatch_add(clr_gateway_t *gw, clr_object_t *object)
+{
+    CLR_ASSERT(object->kind != 0);
+    return clr_slots_add(&gw->dispatch->slots, object);
+}
+
+void clr_dispatch_remove(clr_gateway_t *gw, uint64_t handle)
+{
+    clr_slots_remove(&gw->dispatch->slots, handle);
+}
+
+void *clr_dispatch_find(const clr_gateway_t *gw, uint64_t handle, enum clr_object_kind kind)
+{
+    clr_object_t *object = clr_slots_get(&gw->dispatch->slots, handle);
+    return object && object->kind == kind ? object : NULL;
+}
+
+/* ---- frames to a worker ---- */
+
+static bool is_creditable(uint8_t type)
+{
+    switch (type) {
+    case CLR_FRAME_SIO_CONNECT:
+    case CLR_FRAME_SIO_EVENT:
+    case CLR_FRAME_SIO_ACK:
+    case CLR_FRAME_EIO_OPEN:
+    case CLR_FRAME_EIO_MESSAGE:
+    case CLR_FRAME_ORIGIN_CHECK:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static size_t queued_bytes(const clr_worker_t *w)
+{
+    return w->queue.n - w->queue_from;
+}
+
+static void set_congested(clr_worker_t *w, bool congested)
+{
+    w->congested = congested;
+    clr_log_warn(LOG,
+                 congested ? "worker %u is behind: its clients are not read for now"
+                           : "worker %u has caught up",
+                 w->number);
+    clr_list_each(node, &w->sessions)
+        clr_eio_session_pause(clr_container_of(node, clr_eio_session_t, node_), congested);
+    if (congested)
+        clr_loop_timer_start(w->gw->loop, &w->recheck, CONGESTED_CHECK_MS);
+    else
+        clr_timer_stop(&w->recheck);
+}
+
+static void check_congestion(clr_worker_t *w)
+{
+    size_t bytes = queued_bytes(w) + clr_link_pending(w->link);
+    if (!w->congested && bytes > CLR_DISPATCH_HIGH)
+        set_congested(w, true);
+    else if (w->congested && bytes < CLR_DISPATCH_LOW)
+        set_congested(w, false);
+}
+
+static void on_recheck(clr_timer_t *t)
+{
+    clr_worker_t *w = clr_container_of(t, clr_worker_t, recheck);
+    check_congestion(w);
+    if (w->congested)
+        clr_loop_timer_start(w->gw->loop, t, CONGESTED_CHECK_MS);
+}
+
+clr_buf_t *clr_worker_begin(clr_worker_t *w, uint8_t type, uint8_t flags, uint64_t stream)
+{
+    CLR_ASSERT(w->state != CLR_WORKER_GONE);
+    bool creditable = is_creditable(type);
+    /* An answer to the worker itself may pass those that wait; frames of clients keep their order.
+     */
+    w->queued = (queued_bytes(w) > 0 && type != CLR_FRAME_REPLY && type != CLR_FRAME_CONFIG) ||
+                (creditable && w->credit == 0);
+    if (creditable && !w->queued)
+        w->credit--;
+    clr_buf_t *out = w->queued ? &w->queue : clr_link_out(w->link);
+    w->begun = clr_frame_begin(out, type, flags, stream);
+    return out;
+}
+
+void clr_worker_end(clr_worker_t *w)
+{
+    clr_frame_end(w->queued ? &w->queue : clr_link_out(w->link), w->begun);
+    if (w->state != CLR_WORKER_GONE)
+        check_congestion(w);
+}
+
+/* The first byte of the queue after `from` that may not go out with the credit there is. */
+static size_t releasable(clr_worker_t *w, size_t from)
+{
+    while (from < w->queue.n) {
+        clr_frame_t frame;
+        clr_str_t rest = clr_str(w->queue.p + from, w->queue.n - from);
+        int64_t size = clr_frame_decode(rest, 'G', &frame, NULL);
+        CLR_ASSERT(size > 0); /* we wrote it */
+        if (is_creditable(frame.type)) {
+            if (w->credit == 0)
+                break;
+            w->credit--;
+        }
+        from += (size_t)size;
+    }
+    return from;
+}
+
+static void release_queue(clr_worker_t *w)
+{
+    if (queued_bytes(w) > 0) {
+        size_t to = releasable(w, w->queue_from);
+        clr_buf_append(clr_link_out(w->link), w->queue.p + w->queue_from, to - w->queue_from);
+        w->queue_from = to;
+    }
+    if (queued_bytes(w) == 0) {
+        clr_buf_deinit(&w->queue);
+        w->queue_from = 0;
+    } else if (w->queue_from > w->queue.n / 2) {
+        clr_buf_consume(&w->queue, w->queue_from);
+        w->queue_from = 0;
+    }
+    check_congestion(w);
+}
+
+/* ---- frames from a worker ---- */
+
+static int on_hello(clr_worker_t *w, const clr_frame_t *frame)
+{
+    clr_reader_t r = clr_reader(frame->payload);
+    uint32_t version = clr_read_u32(&r);
+    uint32_t pid = clr_read_u32(&r);
+    clr_str_t python = clr_read_str(&r);
+    clr_read_str(&r); /* clrun's own version: for people who read the bytes */
+    if (clr_reader_done(&r) != 0 || w->hello)
+        return CLR_EPROTO;
+    if (version != CLR_LINK_VERSION) {
+        clr_log_error(LOG, "worker %u speaks version %u of the link, this gateway %u", w->number,
+                      version, CLR_LINK_VERSION);
+        return CLR_EPROTO;
+    }
+    w->hello = true;
+    if (w->ops->on_hello)
+        w->ops->on_hello(w, pid, python, w->ctx);
+    return 0;
+}
+
+static int on_ready(clr_worker_t *w)
+{
+    if (w->state == CLR_WORKER_STOPPING)
+        return 0;
+    if (w->state != CLR_WORKER_LOADING)
+        return CLR_EPROTO;
+    w->state = CLR_WORKER_READY;
+    if (w->ops->on_ready)
+        w->ops->on_ready(w, w->ctx);
+    clr_list_t waiting;
+    clr_list_take(&waiting, &w->gw->dispatch->waiting);
+    for (clr_list_t *node; (node = clr_list_pop_front(&waiting));)
+        clr_eio_session_place(clr_container_of(node, clr_eio_session_t, node_));
+    return 0;
+}
+
+static int on_failed(clr_worker_t *w, const clr_frame_t *frame)
+{
+    clr_reader_t r = clr_reader(frame->payload);
+    uint8_t kind = clr_read_u8(&r);
+    clr_str_t text = clr_read_str(&r);
+    if (clr_reader_done(&r) != 0 || w->state == CLR_WORKER_READY)
+        return CLR_EPROTO;
+    if (w->ops->on_failed)
+        w->ops->on_failed(w, kind, text, w->ctx);
+    return 0;
+}
+
+static int on_credit(clr_worker_t *w, const clr_frame_t *frame)
+{
+    clr_reader_t r = clr_reader(frame->payload);
+    uint32_t count = clr_read_u32(&r);
+    if (clr_reader_done(&r) != 0 || count > CREDIT_MAX - w->credit)
+        return CLR_EPROTO;
+    w->credit += count;
+    release_queue(w);
+    return 0;
+}
+
+static int on_log(const clr_frame_t *frame)
+{
+    clr_reader_t r = clr_reader(frame->payload);
+    uint8_t level = clr_read_u8(&r);
+    clr_str_t module = clr_read_str(&r);
+    clr_str_t text = clr_read_str(&r);
+    if (clr_reader_done(&r) != 0 || level > CLR_LOG_ERROR)
+        return CLR_EPROTO;
+    char name[64];
+    size_t n = module.n < sizeof(name) - 1 ? module.n : sizeof(name) - 1;
+    for (size_t i = 0; i < n; i++)
+        name[i] = module.p[i] > ' ' && module.p[i] < 0x7f ? module.p[i] : '?';
+    name[n] = '\0';
+    clr_log_text((clr_log_level_t)level, name, text);
+    return 0;
+}
+
+static int on_stopped(clr_worker_t *w)
+{
+    if (w->ops->on_stopped)
+        w->ops->on_stopped(w, w->ctx);
+    return 0;
+}
+
+static int on_server(clr_worker_t *w, const clr_frame_t *frame)
+{
+    clr_reader_t r = clr_reader(frame->payload);
+    uint16_t number = clr_read_u16(&r);
+    clr_str_t json = clr_read_str(&r);
+    if (clr_reader_done(&r) != 0)
+        return CLR_EPROTO;
+    clr_error_t err = {0};
+    int rc = clr_eio_server_declare(w->gw, number, json, &err);
+    if (rc != 0)
+        clr_log_error(LOG, "worker %u: server %u: %s", w->number, number, err.text);
+    return rc;
+}
+
+static int on_frame(const clr_frame_t *frame, void *ctx)
+{
+    clr_worker_t *w = ctx;
+    if (!w->hello && frame->type != CLR_FRAME_HELLO && frame->type != CLR_FRAME_LOG &&
+        frame->type != CLR_FRAME_FAILED)
+        return CLR_EPROTO;
+    switch (frame->type) {
+    case CLR_FRAME_HELLO:
+        return on_hello(w, frame);
+    case CLR_FRAME_SERVER:
+        return on_server(w, frame);
+    case CLR_FRAME_READY:
+        return frame->payload.n == 0 ? on_ready(w) : CLR_EPROTO;
+    case CLR_FRAME_FAILED:
+        return on_failed(w, frame);
+    case CLR_FRAME_CREDIT:
+        return on_credit(w, frame);
+    case CLR_FRAME_LOG:
+        return on_log(frame);
+    case CLR_FRAME_STOPPED:
+        return frame->payload.n == 0 ? on_stopped(w) : CLR_EPROTO;
+    default:
+        return clr_worker_frame(w->gw, w, frame);
+    }
+}
+
+/* ---- life ---- */
+
+/* Its sockets go with it: the clients come back and are placed on another worker. */
+static void on_down(int reason, void *ctx)
+{
+    clr_worker_t *w = ctx;
+    w->state = CLR_WORKER_GONE;
+    w->reason = reason;
+    clr_timer_stop(&w->recheck);
+    clr_list_t sessions;
+    clr_list_take(&sessions, &w->sessions);
+    for (clr_list_t *node; (node = clr_list_pop_front(&sessions));) {
+        clr_eio_session_t *s = clr_container_of(node, clr_eio_session_t, node_);
+        s->worker = NULL;
+        clr_eio_session_close(s, CLR_REASON_TRANSPORT_ERROR, "its worker is gone");
+    }
+    clr_eio_worker_gone(w->gw->dispatch->eio, w);
+    clr_link_close(w->link);
+}
+
+static void on_link_closed(void *ctx)
+{
+    clr_worker_t *w = ctx;
+    clr_list_remove(&w->node_);
+    if (w->ops->on_gone)
+        w->ops->on_gone(w, w->reason, w->ctx);
+    clr_buf_deinit(&w->queue);
+    free(w);
+}
+
+int clr_worker_attach(clr_worker_t **out, clr_gateway_t *gw, int fd, unsigned number,
+                      clr_str_t config, const clr_worker_ops_t *ops, void *ctx)
+{
+    static const clr_link_ops_t link_ops = {on_frame, on_down, on_link_closed};
+    clr_worker_t *w = clr_xcalloc(1, sizeof(*w));
+    w->gw = gw;
+    w->ops = ops;
+    w->ctx = ctx;
+    w->number = number;
+    w->state = CLR_WORKER_LOADING;
+    clr_list_init(&w->sessions);
+    clr_timer_init(&w->recheck, on_recheck);
+    int rc = clr_link_open(&w->link, gw->loop, fd, &link_ops, w);
+    if (rc != 0) {
+        free(w);
+        return rc;
+    }
+    w->serial = gw->dispatch->next_serial++;
+    clr_list_push_back(&gw->dispatch->workers, &w->node_);
+    clr_write_str(clr_worker_begin(w, CLR_FRAME_CONFIG, 0, 0), config);
+    clr_worker_end(w);
+    *out = w;
+    return 0;
+}
+
+void clr_worker_stop(clr_worker_t *w, uint32_t grace_ms)
+{
+    if (w->state == CLR_WORKER_GONE || w->state == CLR_WORKER_STOPPING)
+        return;
+    w->state = CLR_WORKER_STOPPING;
+    clr_buf_append_le(clr_worker_begin(w, CLR_FRAME_STOP, 0, 0), grace_ms, 4);
+    clr_worker_end(w);
+}
+
+void clr_worker_detach(clr_worker_t *w)
+{
+    if (w->state != CLR_WORKER_GONE)
+        on_down(CLR_ECLOSED, w);
+}
+
+clr_worker_state_t clr_worker_state(const clr_worker_t *w)
+{
+    return w->state;
+}
+
+unsigned clr_worker_number(const clr_worker_t *w)
+{
+    return w->number;
+}
+
+uint32_t clr_worker_sockets(const clr_worker_t *w)
+{
+    return w->sockets;
+}
+
+uint32_t clr_worker_serial(const clr_worker_t *w)
+{
+    return w->serial;
+}
+
+bool clr_worker_is_congested(const clr_worker_t *w)
+{
+    return w->congested;
+}
+
+void clr_worker_add_session(clr_worker_t *w, clr_list_t *session)
+{
+    clr_list_remove(session);
+    clr_list_push_back(&w->sessions, session);
+}
+
+void clr_worker_count_socket(clr_worker_t *w, int delta)
+{
+    CLR_DCHECK(delta > 0 || w->sockets > 0);
+    w->sockets += (uint32_t)delta;
+}
+
+void clr_dispatch_wait(clr_gateway_t *gw, clr_list_t *session)
+{
+    clr_list_remove(session);
+    clr_list_push_back(&gw->dispatch->waiting, session);
+}
+
+clr_worker_t *clr_dispatch_worker(const clr_gateway_t *gw, uint32_t serial)
+{
+    clr_list_each(node, &gw->dispatch->workers)
+    {
+        clr_worker_t *w = clr_container_of(node, clr_worker_t, node_);
+        if (w->serial == serial && w->state != CLR_WORKER_GONE)
+            return w;
+    }
+    return NULL;
+}
+
+/* Those that keep up come first; among equals the one with the fewest sockets. */
+clr_worker_t *clr_dispatch_choose(clr_gateway_t *gw)
+{
+    clr_worker_t *best = NULL;
+    clr_list_each(node, &gw->dispatch->workers)
+    {
+        clr_worker_t *w = clr_container_of(node, clr_worker_t, node_);
+        if (w->state != CLR_WORKER_READY)
+            continue;
+        if (!best || (best->congested && !w->congested) ||
+            (best->congested == w->congested && w->sockets < best->sockets))
+            best = w;
+    }
+    return best;
+}
+
+uint32_t clr_dispatch_ready_count(const clr_gateway_t *gw)
+{
+    uint32_t count = 0;
+    clr_list_each(node, &gw->dispatch->workers)
+    {
+        if (clr_container_of(node, clr_worker_t, node_)->state == CLR_WORKER_READY)
+            count++;
+    }
+    return count;
+}

@@ -1,0 +1,69 @@
+/* eio_response.c: answers of Engine.IO servers. */
+#include "gateway/eio_response.h"
+
+#include "gateway/eio_origin.h"
+
+static clr_buf_t *begin_headers(const clr_eio_server_t *server, const clr_eio_session_t *s,
+                                const clr_exchange_t *x, const char *type)
+{
+    clr_buf_t *headers = clr_eio_scratch(&server->eio->headers);
+    if (type)
+        clr_buf_printf(headers, "Content-Type: %s\r\n", type);
+    clr_buf_append_str(headers, CLR_STR("Cache-Control: no-store\r\n"));
+    if (clr_eio_origin_check(server, s, x) == CLR_EIO_ORIGIN_ALLOWED)
+        clr_eio_origin_headers(server, x, headers);
+    return headers;
+}
+
+void clr_eio_respond(const clr_eio_server_t *server, const clr_eio_session_t *s, clr_exchange_t *x,
+                     int status, const char *type, clr_str_t body)
+{
+    clr_buf_t *headers = begin_headers(server, s, x, type);
+    clr_exchange_respond(x, status, clr_buf_str(headers), body);
+}
+
+void clr_eio_respond_payload(const clr_eio_server_t *server, const clr_eio_session_t *s,
+                             clr_exchange_t *x, clr_str_t body)
+{
+    clr_eio_respond(server, s, x, 200, "text/plain; charset=UTF-8", body);
+}
+
+void clr_eio_respond_open(const clr_eio_server_t *server, const clr_eio_session_t *s,
+                          clr_exchange_t *x, clr_str_t body)
+{
+    const clr_eio_config_t *c = &server->config;
+    clr_buf_t *headers = begin_headers(server, s, x, "text/plain; charset=UTF-8");
+    if (c->cookie_name)
+        clr_buf_printf(headers, "Set-Cookie: %s=%.*s%s\r\n", c->cookie_name, CLR_ID_LEN, s->sid,
+                       c->cookie_attributes);
+    clr_exchange_respond(x, 200, clr_buf_str(headers), body);
+}
+
+void clr_eio_respond_empty(const clr_eio_server_t *server, const clr_eio_session_t *s,
+                           clr_exchange_t *x, int status)
+{
+    clr_eio_respond(server, s, x, status, NULL, CLR_STR_EMPTY);
+}
+
+static void respond_json_error(clr_exchange_t *x, clr_buf_t *headers, int status, int code,
+                               const char *message)
+{
+    char body[96];
+    int n = snprintf(body, sizeof(body), "{\"code\":%d,\"message\":\"%s\"}", code, message);
+    clr_exchange_respond(x, status, clr_buf_str(headers), clr_str(body, (size_t)n));
+}
+
+void clr_eio_respond_error(const clr_eio_server_t *server, const clr_eio_session_t *s,
+                           clr_exchange_t *x, int code)
+{
+    clr_buf_t *headers = begin_headers(server, s, x, "application/json");
+    respond_json_error(x, headers, clr_eio_error_status(code), code, clr_eio_error_message(code));
+}
+
+void clr_eio_respond_bad_origin(const clr_eio_server_t *server, clr_exchange_t *x)
+{
+    clr_buf_t *headers = clr_eio_scratch(&server->eio->headers);
+    clr_buf_append_str(headers, CLR_STR("Content-Type: application/json\r\n"
+                                        "Cache-Control: no-store\r\n"));
+    respond_json_error(x, headers, 400, CLR_EIO_ERROR_BAD_REQUEST, "Origin not allowed");
+}

@@ -1,0 +1,212 @@
+/* sio_client.c: Socket.IO packets of a client, checked and handed to the worker of its session. */
+#include "gateway/sio_client.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gateway/sio_socket.h"
+
+/* A binary event or ack, as the payload of the frame that it becomes. */
+typedef struct clr_sio_pending {
+    clr_buf_t payload;
+    uint64_t handle; /* of its socket; 0: nobody wants it */
+    uint32_t serial; /* of the worker that gets it */
+    uint32_t left;   /* attachments to come */
+    uint8_t frame;   /* SIO_EVENT or SIO_ACK */
+} clr_sio_pending_t;
+
+/* Leaves room in a frame for what precedes the attachments. */
+#define MAX_PENDING_BYTES ((size_t)CLR_FRAME_MAX - (1u << 20))
+
+static void violation(clr_eio_session_t *s, const char *why)
+{
+    clr_log_info("sio", "session %.4s… closed: %s", s->sid, why);
+    clr_eio_session_close(s, CLR_REASON_SERVER_DISCONNECT, why);
+}
+
+/* ---- binary packets ---- */
+
+static void free_pending(clr_eio_session_t *s)
+{
+    clr_sio_pending_t *p = s->sio.pending;
+    if (!p)
+        return;
+    clr_buf_deinit(&p->payload);
+    free(p);
+    s->sio.pending = NULL;
+}
+
+/* All attachments are there: to the worker, if it and the socket still are. */
+static void finish_pending(clr_eio_session_t *s)
+{
+    clr_sio_pending_t *p = s->sio.pending;
+    clr_worker_t *w = p->handle ? clr_dispatch_worker(s->server->gw, p->serial) : NULL;
+    if (w && clr_dispatch_find(s->server->gw, p->handle, CLR_OBJECT_SOCKET)) {
+        clr_buf_append_str(clr_worker_begin(w, p->frame, 0, p->handle), clr_buf_str(&p->payload));
+        clr_worker_end(w);
+    }
+    free_pending(s);
+}
+
+static void on_attachment(clr_eio_session_t *s, clr_str_t bytes)
+{
+    clr_sio_pending_t *p = s->sio.pending;
+    if (!p) {
+        violation(s, "a binary message that no packet announced");
+        return;
+    }
+    if (p->payload.n + bytes.n > MAX_PENDING_BYTES) {
+        violation(s, "attachments too large");
+        return;
+    }
+    if (p->handle)
+        clr_write_str(&p->payload, bytes);
+    if (--p->left == 0)
+        finish_pending(s);
+}
+
+/* Sends the event or ack, or keeps it until its attachments are there. `value` is the ack id or the
+ * token; a handle of 0 drops the packet. */
+static void deliver(clr_eio_session_t *s, const clr_sio_packet_t *packet, uint8_t frame,
+                    uint64_t handle, clr_worker_t *w, uint64_t value)
+{
+    if (packet->attachments > 0) {
+        clr_sio_pending_t *p = clr_xcalloc(1, sizeof(*p));
+        *p = (clr_sio_pending_t){.handle = w ? handle : 0,
+                                 .serial = w ? clr_worker_serial(w) : 0,
+                                 .left = packet->attachments,
+                                 .frame = frame};
+        clr_buf_append_le(&p->payload, value, 8);
+        clr_write_str(&p->payload, packet->json);
+        clr_buf_append_le(&p->payload, packet->attachments, 2);
+        s->sio.pending = p;
+    } else if (handle && w) {
+        clr_buf_t *out = clr_worker_begin(w, frame, 0, handle);
+        clr_buf_append_le(out, value, 8);
+        clr_write_data(out, packet->json, NULL, 0);
+        clr_worker_end(w);
+    }
+}
+
+/* ---- packets ---- */
+
+static void refuse_connect(clr_eio_session_t *s, clr_str_t nsp, clr_str_t error)
+{
+    clr_data_t data = {.json = error};
+    clr_sio_packet_out_t packet;
+    clr_sio_packet_out_init(&packet, s->server, CLR_SIO_CONNECT_ERROR, nsp, &data);
+    clr_sio_packet_out_send(&packet, s, CLR_SIO_NO_ID);
+    clr_sio_packet_out_deinit(&packet);
+}
+
+static uint32_t count_sockets(const clr_eio_session_t *s)
+{
+    uint32_t count = 0;
+    for (clr_sio_socket_t *socket = s->sio.sockets; socket; socket = socket->next_)
+        count++;
+    return count;
+}
+
+static void on_connect(clr_eio_session_t *s, const clr_sio_packet_t *packet)
+{
+    if (clr_sio_socket_find(s, packet->nsp)) {
+        violation(s, "a second CONNECT for a namespace");
+        return;
+    }
+    if (packet->nsp.n > CLR_SIO_MAX_NSP_NAME) {
+        violation(s, "a namespace of too long a name");
+        return;
+    }
+    if (count_sockets(s) >= CLR_SIO_MAX_SOCKETS) {
+        refuse_connect(s, packet->nsp, CLR_STR("{\"message\":\"Too many namespaces\"}"));
+        return;
+    }
+    clr_eio_session_set_connect_timeout(s, 0);
+    clr_sio_socket_t *socket = clr_sio_socket_new(s, packet->nsp, packet->json);
+    if (s->worker)
+        clr_sio_socket_ask(socket);
+    else
+        clr_eio_session_place(s);
+}
+
+/* A packet for a namespace in which the client has no socket. After the app disconnected one, the
+ * client could not know yet; otherwise it breaks the rules. */
+static void on_stray(clr_eio_session_t *s, const clr_sio_packet_t *packet)
+{
+    if (!s->sio.kicked)
+        violation(s, "a packet for a namespace that it is not in");
+    else
+        deliver(s, packet, 0, 0, NULL, 0);
+}
+
+static void on_ack(clr_eio_session_t *s, clr_sio_socket_t *socket, const clr_sio_packet_t *packet)
+{
+    uint32_t serial;
+    uint64_t token = 0;
+    clr_worker_t *w = NULL;
+    if (clr_sio_socket_take_ack(socket, packet->id, &serial, &token))
+        w = clr_dispatch_worker(s->server->gw, serial);
+    deliver(s, packet, CLR_FRAME_SIO_ACK, w ? socket->handle : 0, w, token);
+}
+
+static void on_packet(clr_eio_session_t *s, const clr_sio_packet_t *packet)
+{
+    if (packet->type == CLR_SIO_CONNECT) {
+        on_connect(s, packet);
+        return;
+    }
+    clr_sio_socket_t *socket = clr_sio_socket_find(s, packet->nsp);
+    bool is_disconnect = packet->type == CLR_SIO_DISCONNECT;
+    if (!socket || (socket->starting && !is_disconnect)) {
+        on_stray(s, packet);
+        return;
+    }
+    if (is_disconnect) {
+        clr_sio_socket_end(socket, CLR_REASON_CLIENT_DISCONNECT);
+    } else if (packet->type == CLR_SIO_ACK || packet->type == CLR_SIO_BINARY_ACK) {
+        on_ack(s, socket, packet);
+    } else {
+        uint64_t ack = packet->id == CLR_SIO_NO_ID ? CLR_NO_ACK : packet->id;
+        deliver(s, packet, CLR_FRAME_SIO_EVENT, socket->handle, s->worker, ack);
+    }
+}
+
+void clr_sio_client_message(clr_eio_session_t *s, bool binary, clr_str_t data)
+{
+    clr_sio_packet_t packet;
+    const char *why = "";
+    if (binary)
+        on_attachment(s, data);
+    else if (s->sio.pending)
+        violation(s, "a text packet instead of an attachment");
+    else if (clr_sio_packet_parse(data, &packet, &why) != 0)
+        violation(s, why);
+    else
+        on_packet(s, &packet);
+}
+
+/* ---- the session ---- */
+
+void clr_sio_client_closed(clr_eio_session_t *s, uint8_t reason)
+{
+    free_pending(s);
+    while (s->sio.sockets)
+        clr_sio_socket_end(s->sio.sockets, reason);
+}
+
+void clr_sio_client_placed(clr_eio_session_t *s)
+{
+    for (clr_sio_socket_t *socket = s->sio.sockets; socket; socket = socket->next_)
+        clr_sio_socket_ask(socket);
+}
+
+uint64_t clr_sio_client_any_handle(const clr_eio_session_t *s)
+{
+    for (clr_sio_socket_t *socket = s->sio.sockets; socket; socket = socket->next_) {
+        if (socket->asked)
+            return socket->handle;
+    }
+    return 0;
+}

@@ -1,0 +1,126 @@
+/* sio_packet.c: encoding of Socket.IO packets for WebSocket and polling. */
+#include "gateway/sio_packet.h"
+
+#include "base/base64.h"
+#include "base/utf8.h"
+#include "gateway/eio_polling.h"
+
+void clr_sio_packet_out_init(clr_sio_packet_out_t *p, clr_eio_server_t *server, uint8_t type,
+                             clr_str_t nsp, const clr_data_t *data)
+{
+    *p = (clr_sio_packet_out_t){.server = server, .type = type, .nsp = nsp};
+    if (data) {
+        p->json = data->json;
+        p->attachments = data->attachments;
+    }
+}
+
+void clr_sio_packet_out_deinit(clr_sio_packet_out_t *p)
+{
+    if (p->frames)
+        clr_shared_unref(p->frames);
+    if (p->payload)
+        clr_shared_unref(p->payload);
+    p->frames = p->payload = NULL;
+}
+
+bool clr_sio_packet_out_is_valid(const clr_data_t *data)
+{
+    /* A raw separator would cut a polling payload in two; JSON text has none. */
+    return data->json.n > 0 && data->json.p[0] == '[' && clr_str_chr(data->json, '\x1e') < 0 &&
+           clr_utf8_is_valid(data->json);
+}
+
+/* "4" and all that precedes the JSON. */
+static clr_str_t encode_head(const clr_sio_packet_out_t *p, uint64_t id)
+{
+    uint8_t type = p->type;
+    if (p->attachments.count > 0)
+        type = type == CLR_SIO_EVENT ? CLR_SIO_BINARY_EVENT : CLR_SIO_BINARY_ACK;
+    clr_buf_t *head = clr_eio_scratch(&p->server->eio->head);
+    clr_buf_putc(head, CLR_EIO_MESSAGE);
+    clr_sio_packet_head(head, type, p->attachments.count, p->nsp, id);
+    return clr_buf_str(head);
+}
+
+static size_t attachment_bytes(clr_strs_t list, size_t each)
+{
+    size_t n = 0;
+    for (clr_str_t item; clr_strs_next(&list, &item);)
+        n += item.n + each;
+    return n;
+}
+
+static void append(clr_shared_t *out, clr_str_t s)
+{
+    memcpy(out->data + out->len, s.p, s.n);
+    out->len += (uint32_t)s.n;
+}
+
+static void append_frame_head(clr_shared_t *out, uint8_t opcode, size_t n)
+{
+    char head[CLR_WS_HEAD_MAX];
+    append(out, clr_str(head, clr_ws_frame_head(head, opcode, n)));
+}
+
+static clr_shared_t *encode_frames(const clr_sio_packet_out_t *p)
+{
+    clr_str_t head = encode_head(p, CLR_SIO_NO_ID), item;
+    clr_strs_t list = p->attachments;
+    clr_shared_t *out = clr_shared_new(CLR_WS_HEAD_MAX + head.n + p->json.n +
+                                       attachment_bytes(list, CLR_WS_HEAD_MAX));
+    append_frame_head(out, CLR_WS_TEXT, head.n + p->json.n);
+    append(out, head);
+    append(out, p->json);
+    while (clr_strs_next(&list, &item)) {
+        append_frame_head(out, CLR_WS_BINARY, item.n);
+        append(out, item);
+    }
+    return out;
+}
+
+clr_shared_t *clr_sio_packet_out_text(clr_sio_packet_out_t *p, uint64_t id)
+{
+    clr_buf_t *text = clr_eio_scratch(&p->server->eio->payload);
+    clr_strs_t list = p->attachments;
+    clr_buf_append_str(text, encode_head(p, id));
+    clr_buf_append_str(text, p->json);
+    for (clr_str_t item; clr_strs_next(&list, &item);) {
+        clr_buf_putc(text, CLR_EIO_SEPARATOR);
+        clr_buf_putc(text, 'b');
+        clr_base64_encode(text, item.p, item.n);
+    }
+    return clr_shared_copy(clr_buf_str(text));
+}
+
+static void send_text(clr_shared_t *text, clr_eio_session_t *s)
+{
+    clr_eio_session_send_item(s, (clr_eio_item_t){text, false});
+}
+
+void clr_sio_packet_out_send(clr_sio_packet_out_t *p, clr_eio_session_t *s, uint64_t id)
+{
+    if (s->ws || p->attachments.count == 0) {
+        clr_strs_t list = p->attachments;
+        clr_eio_session_send_text(s, encode_head(p, id), p->json);
+        for (clr_str_t item; clr_strs_next(&list, &item);)
+            clr_eio_session_send_binary(s, item);
+        return;
+    }
+    clr_shared_t *text = clr_sio_packet_out_text(p, id);
+    send_text(text, s);
+    clr_shared_unref(text);
+}
+
+void clr_sio_packet_out_share(clr_sio_packet_out_t *p, clr_eio_session_t *s)
+{
+    if (s->ws) {
+        if (!p->frames)
+            p->frames = encode_frames(p);
+        clr_eio_session_send_frames(s, p->frames);
+        return;
+    }
+    if (!p->payload)
+        p->payload = clr_sio_packet_out_text(p, CLR_SIO_NO_ID);
+    send_text(p->payload, s);
+}
