@@ -185,17 +185,17 @@ static int check_field_line(clr_http_parser_t *p, clr_str_t line)
     return 0;
 }
 
-/* The part of a request line that came without its end: enough to turn away what is not HTTP, such
- * as a TLS greeting, before the time limit does. */
-static int check_partial(clr_http_parser_t *p, size_t from)
+/* The bytes of a request line up to `to`, as they come, those before `from` being checked: enough
+ * to turn away what is not HTTP, such as a TLS greeting, before the time limit does. */
+static int check_start(clr_http_parser_t *p, size_t from, size_t to)
 {
-    if (p->lines > 0)
+    if (p->lines > 0 || from >= to)
         return 0;
     const char *at = p->bytes.p;
     bool ok = from == 0 || at[from - 1] != '\r';
-    for (size_t i = from; i < p->bytes.n; i++)
+    for (size_t i = from; i < to; i++)
         ok &= (clr_http_class[(uint8_t)at[i]] & CLR_HTTP_TARGET) || at[i] == ' ' ||
-              (at[i] == '\r' && i + 1 == p->bytes.n);
+              (at[i] == '\r' && i + 1 == to);
     return ok ? 0 : bad(p, 400, "malformed request line");
 }
 
@@ -456,7 +456,9 @@ static clr_http_event_t read_head(clr_http_parser_t *p, clr_str_t *in)
             n = (size_t)(lf - in->p) + 1;
         clr_buf_append(&p->bytes, in->p, n);
         *in = clr_str_from(*in, n);
-        line_kind_t kind = lf ? check_line(p) : check_partial(p, from) == 0 ? LINE_FIELD : LINE_BAD;
+        if (check_start(p, from, p->bytes.n - (lf != NULL)) != 0)
+            return CLR_HTTP_ERROR;
+        line_kind_t kind = lf ? check_line(p) : LINE_FIELD;
         if (kind == LINE_BAD)
             return CLR_HTTP_ERROR;
         if (kind == LINE_LAST)
