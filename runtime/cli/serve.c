@@ -18,7 +18,6 @@
 #include "clrun/version.h"
 #include "gateway/eio_server.h"
 #include "gateway/http_conn.h"
-#include "gateway/ws_conn.h"
 #include "net/listener.h"
 #include "supervisor/pool.h"
 
@@ -27,8 +26,9 @@
 #define OPEN_FILES_MAX                                                                             \
     (1u << 20)            /* some systems allow a billion, and programs exist that loop over all */
 #define DRAIN_CHECK_MS 10 /* while stopping: how often to look whether all clients are gone */
-#define DRAIN_LEAST_MS 1000 /* what the last bytes to clients may take when the app took its time  \
-                             */
+#define DRAIN_LEAST_MS                                                                             \
+    1000 /* what the last bytes to clients may take when the app took its time                     \
+          */
 
 static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP};
 
@@ -239,13 +239,10 @@ static void close_signals(serve_t *s)
  * elsewhere. */
 static void stop_clients(serve_t *s)
 {
-    if (s->gw.draining)
-        return;
-    s->gw.draining = true;
     clr_listener_close(s->listener);
     s->listener = NULL;
     clr_eio_servers_shutdown(&s->gw);
-    clr_http_conns_drain(&s->gw);
+    clr_gateway_drain(&s->gw);
 }
 
 static void stop(serve_t *s, const char *why)
@@ -277,16 +274,17 @@ static void on_failed(clr_pool_t *pool, int status, clr_str_t text, void *ctx)
     stop(s, NULL);
 }
 
-/* The last look at the clients: what was written to them may still be on its way. */
+/* What was written to the clients may still be on its way. */
 static void on_drain_timer(clr_timer_t *t)
 {
     serve_t *s = clr_container_of(t, serve_t, drain_timer);
-    bool gone = clr_list_is_empty(&s->gw.conns) && clr_list_is_empty(&s->gw.waiting) &&
-                clr_list_is_empty(&s->gw.ws_conns);
-    if (gone || clr_loop_now(&s->loop) >= s->drain_until_ms)
+    if (clr_gateway_is_idle(&s->gw)) {
         clr_loop_stop(&s->loop);
-    else
-        clr_loop_timer_start(&s->loop, t, DRAIN_CHECK_MS);
+        return;
+    }
+    if (clr_loop_now(&s->loop) >= s->drain_until_ms)
+        clr_gateway_kill_clients(&s->gw);
+    clr_loop_timer_start(&s->loop, t, DRAIN_CHECK_MS);
 }
 
 static void on_stopped(clr_pool_t *pool, void *ctx)

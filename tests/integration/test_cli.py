@@ -1,5 +1,6 @@
 """The command line: what is printed, with which exit status, and how the program stops."""
 
+import json
 import os
 import re
 import select
@@ -11,6 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import harness
 import pytest
 
 from harness import ROOT, TROUBLE, program_path, scaled
@@ -165,8 +167,6 @@ def test_app_that_crashes_the_interpreter(app):
 def test_failure_as_a_log_line_for_machines(app):
     result = run("--port", 0, "--log-format", "json", app("1 / 0\n"))
     assert result.returncode == APP
-    import json
-
     line = json.loads(result.stderr.splitlines()[-1])
     assert line["level"] == "error" and "ZeroDivisionError" in line["message"]
 
@@ -222,14 +222,15 @@ def test_ipv6(clrun, app):
     assert program.url.startswith("http://[::1]:")
 
 
-def test_app_dir_and_module_with_a_name(clrun, tmp_path):
+def test_app_dir_and_module_with_a_name(clrun, tmp_path, monkeypatch):
     folder = tmp_path / "project"
     (folder / "shop").mkdir(parents=True)
     (folder / "shop" / "__init__.py").write_text("")
     (folder / "shop" / "main.py").write_text(
         SERVER + "import os\nprint('cwd', os.getcwd())\n"
     )
-    program = clrun("chat", "--app-dir", folder, app_argument="shop.main:sio")
+    monkeypatch.setattr(harness, "app_path", str)
+    program = clrun("shop.main:sio", "--app-dir", folder)
     program.wait_log(rf"^cwd {re.escape(str(folder))}$")
 
 
@@ -255,6 +256,17 @@ async def connect(sid, environ):
         await asyncio.sleep(%s)
         print('finished', flush=True)
     asyncio.get_running_loop().create_task(work())
+"""
+)
+
+BLOCKING = (
+    SERVER
+    + """
+import time
+@sio.event
+async def connect(sid, environ):
+    print('connected', flush=True)
+    time.sleep(60)
 """
 )
 
@@ -298,8 +310,7 @@ def test_graceful_stop_ends_in_time(clrun, app):
 
 
 def test_second_signal_stops_at_once(clrun, app):
-    blocking = SERVER + "import time\n@sio.event\nasync def connect(sid, environ):\n    print('connected', flush=True)\n    time.sleep(60)\n"
-    program = clrun(app(blocking), "--graceful-timeout", "60s")
+    program = clrun(app(BLOCKING), "--graceful-timeout", "60s")
     worker = worker_pid(program)
     enter(program)
     program.signal(signal.SIGINT)
@@ -312,8 +323,7 @@ def test_second_signal_stops_at_once(clrun, app):
 
 
 def test_blocked_worker_is_ended_at_the_deadline(clrun, app):
-    blocking = SERVER + "import time\n@sio.event\nasync def connect(sid, environ):\n    print('connected', flush=True)\n    time.sleep(60)\n"
-    program = clrun(app(blocking), "--graceful-timeout", "1s")
+    program = clrun(app(BLOCKING), "--graceful-timeout", "1s")
     worker = worker_pid(program)
     enter(program)
     program.signal(signal.SIGTERM)
