@@ -29,6 +29,7 @@ typedef struct clr_gateway_options {
     size_t max_buffered;       /* queued output of one client, then it is disconnected */
     uint64_t connect_timeout_ms; /* Socket.IO: to the first CONNECT */
     clr_http_limits_t http;
+    /* Of HTTP; 0: no limit. */
     uint64_t header_timeout_ms; /* first byte to end of head */
     uint64_t body_timeout_ms;   /* between two pieces of a body */
     uint64_t idle_timeout_ms;   /* keep-alive */

@@ -19,6 +19,9 @@
  * read may exceed it. */
 #define PIPELINE_MAX (64u << 10)
 
+/* Response bytes that the client may leave unread before its next request is looked at. */
+#define UNREAD_MAX (128u << 10)
+
 /* How long a client may take to read the last response and to close. */
 #define CLOSE_TIMEOUT_MS 5000
 
@@ -254,6 +257,16 @@ static bool is_receiving(const clr_http_conn_t *conn)
     return conn->state == CLR_HTTP_CONN_HEAD || conn->state == CLR_HTTP_CONN_BODY;
 }
 
+/* A client that pipelines requests must read the responses: what it leaves is bounded. */
+static bool may_begin(clr_http_conn_t *conn)
+{
+    if (clr_stream_pending(conn->stream) <= UNREAD_MAX)
+        return true;
+    conn->unread = 1;
+    clr_stream_want_drain(conn->stream);
+    return false;
+}
+
 /* Goes as far with the input as the pending response allows. */
 static void parse(clr_http_conn_t *conn, clr_str_t *in)
 {
@@ -262,7 +275,7 @@ static void parse(clr_http_conn_t *conn, clr_str_t *in)
     bool more = true;
     while (more) {
         settle(conn);
-        if (conn->state == CLR_HTTP_CONN_IDLE && in->n > 0)
+        if (conn->state == CLR_HTTP_CONN_IDLE && in->n > 0 && may_begin(conn))
             begin_request(conn);
         more = is_receiving(conn) && parse_step(conn, in);
     }
@@ -376,6 +389,9 @@ static void on_drain(clr_stream_t *stream)
 {
     clr_http_conn_t *conn = clr_stream_owner(stream);
     void (*drained)(clr_exchange_t *) = conn->drained;
+    if (conn->unread && !is_over(conn))
+        clr_loop_mark(conn->gw->loop, &conn->resume);
+    conn->unread = 0;
     if (!drained || !is_active(conn))
         return;
     conn->drained = NULL;

@@ -32,7 +32,7 @@ struct clr_http_conn {
     void (*drained)(clr_exchange_t *x);
     size_t stall_mark; /* bytes pending when the write timer started */
     uint8_t state;     /* clr_http_state_t */
-    unsigned parsing : 1, timed : 1, throttled : 1, paused : 1, head_told : 1;
+    unsigned parsing : 1, timed : 1, throttled : 1, paused : 1, head_told : 1, unread : 1;
 };
 
 /* The response is complete: what follows happens from the loop. */

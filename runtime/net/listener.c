@@ -100,6 +100,8 @@ int clr_listener_open_tcp(clr_listener_t **out, clr_loop_t *loop, const char *ho
     }
     rc = uv_tcp_bind(&l->uv.tcp, (struct sockaddr *)&addr, 0);
     if (!rc)
+        rc = uv_tcp_nodelay(&l->uv.tcp, 1); /* Linux hands it on to what is accepted */
+    if (!rc)
         rc = uv_listen(&l->uv.stream, CLR_LISTENER_BACKLOG, on_connection);
     if (rc) {
         uv_close(&l->uv.handle, on_closed);

@@ -453,8 +453,6 @@ int clr_stream_accept(clr_stream_t *s, clr_loop_t *loop, uv_stream_t *listener,
     /* Fails only where no connection waits, which the connection callback rules out. */
     err = uv_accept(listener, &s->uv_.stream);
     CLR_ASSERT(err == 0);
-    if (tcp)
-        uv_tcp_nodelay(&s->uv_.tcp, 1); /* a failure means a peer that is gone: reading tells */
     return 0;
 }
 

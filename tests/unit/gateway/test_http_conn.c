@@ -147,6 +147,35 @@ TEST(http_conn_bounds_what_is_pipelined)
     teardown(fd);
 }
 
+TEST(http_conn_bounds_the_responses_that_a_pipelining_client_leaves_unread)
+{
+    int fd = setup();
+    static const char one[] = "GET /app HTTP/1.1\r\nHost: h\r\n\r\n";
+    clr_buf_t batch = {0}, got = {0};
+    for (int i = 0; i < 2000; i++)
+        clr_buf_append(&batch, one, sizeof(one) - 1);
+    size_t at = 0, sent = 0;
+    for (int idle = 0; idle < 100; loopback_turn(&loop)) {
+        ssize_t n = send(fd, batch.p + at, batch.n - at, MSG_DONTWAIT);
+        idle = n > 0 ? 0 : idle + 1;
+        at += n > 0 ? (size_t)n : 0;
+        sent += n > 0 ? (size_t)n : 0;
+        at = at == batch.n ? 0 : at;
+        if (!clr_list_is_empty(&gw.conns)) {
+            clr_http_conn_t *conn = clr_container_of(gw.conns.next, clr_http_conn_t, node);
+            EXPECT(clr_stream_pending(conn->stream) <= 300000);
+        }
+    }
+    size_t whole = sent / (sizeof(one) - 1);
+    EXPECT(heads < (int)whole); /* it waits */
+    LOOPBACK_UNTIL(&loop, fd, (loopback_receive(fd, &got), heads == (int)whole));
+    LOOPBACK_UNTIL(&loop, fd,
+                   (loopback_receive(fd, &got), buf_count(&got, "path=/app;") == (int)whole));
+    clr_buf_deinit(&batch);
+    clr_buf_deinit(&got);
+    teardown(fd);
+}
+
 TEST(http_conn_takes_a_request_byte_by_byte)
 {
     echo = true;
@@ -618,28 +647,32 @@ TEST(http_conn_idle_holds_no_parser_and_is_small)
     teardown(fd);
 }
 
-TEST_MAIN(
-    T(http_conn_answers_and_keeps_the_connection), T(http_conn_answers_pipelined_requests_in_order),
-    T(http_conn_bounds_what_is_pipelined), T(http_conn_takes_a_request_byte_by_byte),
-    T(http_conn_sends_100_continue_when_the_handler_wants_the_body),
-    T(http_conn_sends_no_100_continue_after_an_answer),
-    T(http_conn_reads_past_the_body_of_a_request_answered_early),
-    T(http_conn_closes_rather_than_read_past_a_large_body), T(http_conn_refuses_both_lengths),
-    T(http_conn_refuses_a_folded_header), T(http_conn_refuses_a_bad_chunk_and_aborts),
-    T(http_conn_refuses_large_heads), T(http_conn_refuses_a_declared_body_over_the_limit),
-    T(http_conn_refuses_a_body_over_the_handlers_limit), T(http_conn_takes_a_body_at_the_limit),
-    T(http_conn_limits_the_time_of_a_head),
-    T(http_conn_limits_the_time_of_a_head_however_it_trickles),
-    T(http_conn_limits_the_time_between_pieces_of_a_body),
-    T(http_conn_closes_idle_connections_silently), T(http_conn_gives_a_parked_request_all_the_time),
-    T(http_conn_sees_a_client_that_leaves_while_parked), T(http_conn_sees_a_reset_while_parked),
-    T(http_conn_answers_a_client_that_closed_its_half), T(http_conn_kill_drops_without_abort),
-    T(http_conn_head_has_the_headers_and_no_body),
-    T(http_conn_10_closes_and_keeps_alive_on_request),
-    T(http_conn_streams_chunked_on_11_and_until_close_on_10),
-    T(http_conn_streams_as_fast_as_the_client_reads),
-    T(http_conn_drops_a_client_that_does_not_read_its_response),
-    T(http_conn_response_shorter_than_declared_closes), T(http_conn_pause_stops_reading_a_body),
-    T(http_conn_waits_for_the_gateway_to_be_ready),
-    T(http_conn_drain_closes_idle_and_lets_busy_finish),
-    T(http_conn_encodes_a_request_for_the_link), T(http_conn_idle_holds_no_parser_and_is_small))
+TEST_MAIN(T(http_conn_answers_and_keeps_the_connection),
+          T(http_conn_answers_pipelined_requests_in_order), T(http_conn_bounds_what_is_pipelined),
+          T(http_conn_bounds_the_responses_that_a_pipelining_client_leaves_unread),
+          T(http_conn_takes_a_request_byte_by_byte),
+          T(http_conn_sends_100_continue_when_the_handler_wants_the_body),
+          T(http_conn_sends_no_100_continue_after_an_answer),
+          T(http_conn_reads_past_the_body_of_a_request_answered_early),
+          T(http_conn_closes_rather_than_read_past_a_large_body), T(http_conn_refuses_both_lengths),
+          T(http_conn_refuses_a_folded_header), T(http_conn_refuses_a_bad_chunk_and_aborts),
+          T(http_conn_refuses_large_heads), T(http_conn_refuses_a_declared_body_over_the_limit),
+          T(http_conn_refuses_a_body_over_the_handlers_limit),
+          T(http_conn_takes_a_body_at_the_limit), T(http_conn_limits_the_time_of_a_head),
+          T(http_conn_limits_the_time_of_a_head_however_it_trickles),
+          T(http_conn_limits_the_time_between_pieces_of_a_body),
+          T(http_conn_closes_idle_connections_silently),
+          T(http_conn_gives_a_parked_request_all_the_time),
+          T(http_conn_sees_a_client_that_leaves_while_parked),
+          T(http_conn_sees_a_reset_while_parked),
+          T(http_conn_answers_a_client_that_closed_its_half), T(http_conn_kill_drops_without_abort),
+          T(http_conn_head_has_the_headers_and_no_body),
+          T(http_conn_10_closes_and_keeps_alive_on_request),
+          T(http_conn_streams_chunked_on_11_and_until_close_on_10),
+          T(http_conn_streams_as_fast_as_the_client_reads),
+          T(http_conn_drops_a_client_that_does_not_read_its_response),
+          T(http_conn_response_shorter_than_declared_closes),
+          T(http_conn_pause_stops_reading_a_body), T(http_conn_waits_for_the_gateway_to_be_ready),
+          T(http_conn_drain_closes_idle_and_lets_busy_finish),
+          T(http_conn_encodes_a_request_for_the_link),
+          T(http_conn_idle_holds_no_parser_and_is_small))

@@ -1,5 +1,6 @@
 #include "net/stream.h"
 
+#include <netinet/tcp.h>
 #include <sys/un.h>
 
 #include "loopback.h"
@@ -240,7 +241,7 @@ TEST(stream_close_flushed_gives_up_in_time)
     close(fd);
 }
 
-TEST(stream_tells_addresses)
+TEST(stream_tells_addresses_and_sends_without_delay)
 {
     int fd = setup();
     char host[46];
@@ -251,6 +252,11 @@ TEST(stream_tells_addresses)
     clr_stream_local(&stream, host, &port);
     EXPECT_STR_C(clr_str_c(host), "127.0.0.1");
     EXPECT_EQ(port, clr_listener_port(listener));
+    int on = 0, raw;
+    socklen_t size = sizeof(on);
+    EXPECT_EQ(uv_fileno(&stream.uv_.handle, &raw), 0);
+    EXPECT_EQ(getsockopt(raw, IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+    EXPECT(on);
     printf("sizeof(clr_stream_t) = %zu\n", sizeof(clr_stream_t));
     EXPECT(sizeof(clr_stream_t) <= 352);
     teardown(fd);
@@ -272,5 +278,6 @@ TEST_MAIN(T(stream_gathers_copied_and_shared_writes_in_order),
           T(stream_drain_is_told_from_the_loop_only), T(stream_close_with_a_full_queue_discards_it),
           T(stream_end_and_reset_are_told_once), T(stream_write_error_is_told_as_an_end),
           T(stream_close_flushed_delivers_all_though_the_peer_still_sends),
-          T(stream_close_flushed_gives_up_in_time), T(stream_tells_addresses),
+          T(stream_close_flushed_gives_up_in_time),
+          T(stream_tells_addresses_and_sends_without_delay),
           T(stream_open_fd_refuses_what_is_no_stream_socket))
