@@ -127,14 +127,19 @@ def redeclare(server):
 
 
 def is_empty():
-    """True if the app has registered nothing: no server, and no handler on the ready one."""
+    """True if the app has registered nothing: it made no server and did not ask for clrun.sio."""
     return not _state.live.servers
 
 
 def _settle(servers):
-    """The servers of a generation: without an unused ready server, and each path only once."""
+    """The servers of a generation, each path only once.
+
+    An unused ready server makes way: `from clrun import *` asks for it without a thought.
+    """
     if _state.sio in servers and not _has_handlers(_state.sio):
-        servers = [server for server in servers if server is not _state.sio]
+        others = [server for server in servers if server is not _state.sio]
+        if _identity(_state.sio)[1] in (_identity(other)[1] for other in others):
+            servers = others
     paths = set()
     for server in servers:
         path = _identity(server)[1]

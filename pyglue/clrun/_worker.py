@@ -180,8 +180,7 @@ class Worker:
             self._fail(
                 _ERROR,
                 f"{self.config['app']} has no server: make one with clrun.AsyncServer() or"
-                " clrun.EngineServer(), or use the ready one, `from clrun import sio`, and give"
-                " it a handler.",
+                " clrun.EngineServer(), or use the ready one: from clrun import sio",
             )
             return
         self.link.start(self.loop)

@@ -56,7 +56,7 @@ async function join(wanted) {
   }
   room = reply.room;
   for (const button of el("rooms").children) {
-    button.toggleAttribute("aria-current", button.textContent === room);
+    button.setAttribute("aria-current", button.textContent === room);
   }
   add("notice", "", `you are in ${room}`, Date.now() / 1000);
 }
