@@ -213,22 +213,15 @@ static void read_field(clr_reader_t *r, clr_str_t type, clr_str_t name)
         r->bad = true;
 }
 
-static const char *notation_of(uint8_t type)
-{
-    switch (type) {
-#define NOTATION_CASE(number, name, direction, payload, meaning)                                   \
-    case CLR_FRAME_##name:                                                                         \
-        return payload;
-        CLR_FRAME_MAP(NOTATION_CASE)
-#undef NOTATION_CASE
-    default:
-        return NULL;
-    }
-}
+static const char *const notations[256] = {
+#define NOTATION(number, name, direction, payload, meaning) [number] = (payload),
+    CLR_FRAME_MAP(NOTATION)
+#undef NOTATION
+};
 
 int clr_message_check(const clr_frame_t *frame)
 {
-    const char *notation = notation_of(frame->type);
+    const char *notation = notations[frame->type];
     if (!notation)
         return CLR_EPROTO;
     clr_reader_t r = clr_reader(frame->payload);
