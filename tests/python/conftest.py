@@ -36,3 +36,23 @@ def write(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def worker(tmp_path):
+    """worker("app's source", **config) starts a worker process; it ends with the test."""
+    from worker_process import WorkerProcess
+
+    started = []
+
+    def start(source=None, app=None, **options):
+        if source is not None:
+            app = tmp_path / (app or "app.py")
+            app.write_text(source)
+        options.setdefault("cwd", tmp_path)
+        started.append(WorkerProcess(PACKAGE_DIR, app, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
