@@ -130,11 +130,11 @@ ensure_venv() {
         cp "$requirements" "$dir/requirements.txt"
 }
 
-# build PRESET [TARGET…]
+# build PRESET: the whole of it; of the preset fuzz the fuzzers.
 build() {
-    local preset=$1 dir=build
-    shift
+    local preset=$1 dir=build target=all
     [ "$preset" = release ] || dir=build-$preset
+    [ "$preset" != fuzz ] || target=tests/fuzz/all
     [ -f "$dir/build.ninja" ] || quietly cmake --preset "$preset"
-    quietly cmake --build "$dir" ${1:+--target "$@"}
+    quietly cmake --build "$dir" --target "$target"
 }
