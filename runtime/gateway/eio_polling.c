@@ -67,6 +67,8 @@ void clr_eio_polling_push(clr_eio_session_t *s, clr_eio_item_t item)
 
 static void drop_items(clr_eio_polling_t *p, uint32_t count)
 {
+    if (count == 0)
+        return;
     for (uint32_t i = 0; i < count; i++) {
         p->bytes -= p->items[i].text->len;
         clr_shared_unref(p->items[i].text);

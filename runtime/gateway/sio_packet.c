@@ -8,11 +8,11 @@
 void clr_sio_packet_out_init(clr_sio_packet_out_t *p, clr_eio_server_t *server, uint8_t type,
                              clr_str_t nsp, const clr_data_t *data)
 {
-    *p = (clr_sio_packet_out_t){.server = server, .type = type, .nsp = nsp};
-    if (data) {
-        p->json = data->json;
-        p->attachments = data->attachments;
-    }
+    *p = (clr_sio_packet_out_t){.server = server,
+                                .type = type,
+                                .nsp = nsp,
+                                .json = data->json,
+                                .attachments = data->attachments};
 }
 
 void clr_sio_packet_out_deinit(clr_sio_packet_out_t *p)

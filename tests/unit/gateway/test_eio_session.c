@@ -1,0 +1,210 @@
+#include "gateway/eio_session.h"
+
+#include "eio_fixture.h"
+#include "gateway/sio_socket.h"
+
+#define FAST_SERVER                                                                                \
+    "{\"kind\":\"engineio\",\"path\":\"/engine.io\",\"ping_interval_ms\":60,"                      \
+    "\"ping_timeout_ms\":40}"
+
+static fake_t worker;
+
+static void setup(const char *server)
+{
+    fixture_open(false);
+    fake_open(&worker, 1, server, 100);
+}
+
+static void teardown(void)
+{
+    fake_close(&worker);
+    fixture_close();
+}
+
+static uint64_t open_polling(char sid[CLR_ID_LEN + 1])
+{
+    int fd = request("GET", "/engine.io" POLL_URL, "", NULL);
+    uint64_t stream = fake_expect(&worker, CLR_FRAME_EIO_OPEN).stream;
+    fake_simple(&worker, CLR_FRAME_EIO_ACCEPT, stream);
+    response_t r = response(fd);
+    copy_sid(r.body, sid);
+    response_free(&r);
+    return stream;
+}
+
+static void expect_gone(uint64_t stream, uint8_t reason)
+{
+    clr_frame_t frame = fake_expect(&worker, CLR_FRAME_EIO_GONE);
+    EXPECT_EQ(frame.stream, stream);
+    EXPECT_EQ(frame.payload.p[0], reason);
+}
+
+static void wait_ms(uint64_t ms)
+{
+    uint64_t until = clr_clock_now_ms() + ms;
+    LOOPBACK_UNTIL(&loop, -1, clr_clock_now_ms() >= until);
+}
+
+TEST(session_pings_and_takes_pongs)
+{
+    setup(FAST_SERVER);
+    char sid[CLR_ID_LEN + 1];
+    open_polling(sid);
+    for (int i = 0; i < 3; i++) {
+        uint64_t began = clr_clock_now_ms();
+        expect_answer(poll_get("/engine.io", sid), 200, "2");
+        uint64_t took = clr_clock_now_ms() - began;
+        EXPECT(took >= 40 && took < 1000);
+        expect_answer(poll_post("/engine.io", sid, "3"), 200, "ok");
+    }
+    teardown();
+}
+
+TEST(session_dies_without_a_pong)
+{
+    setup(FAST_SERVER);
+    char sid[CLR_ID_LEN + 1];
+    uint64_t stream = open_polling(sid);
+    uint64_t began = clr_clock_now_ms();
+    expect_gone(stream, CLR_REASON_PING_TIMEOUT); /* though no GET was parked to take the ping */
+    uint64_t took = clr_clock_now_ms() - began;
+    EXPECT(took >= 90 && took < 1000);
+    expect_answer(poll_get("/engine.io", sid), 400, NULL);
+    teardown();
+}
+
+TEST(session_that_is_overdue_is_unknown_before_its_timer_ran)
+{
+    setup(FAST_SERVER);
+    char sid[CLR_ID_LEN + 1];
+    open_polling(sid);
+    expect_answer(poll_get("/engine.io", sid), 200, "2");
+    clr_eio_server_t *server = clr_eio_server_find(&gw, 0);
+    clr_eio_session_t *s = clr_eio_session_find(server, clr_str(sid, CLR_ID_LEN));
+    EXPECT(s != NULL && s->awaits_pong);
+    s->beat_at = clr_loop_now(&loop) + CLR_EIO_GRACE_MS;
+    EXPECT(!clr_eio_session_is_alive(s));
+    EXPECT(clr_eio_session_find(server, clr_str(sid, CLR_ID_LEN)) == NULL);
+    teardown();
+}
+
+TEST(session_lives_on_by_other_packets_once_a_ping)
+{
+    setup(FAST_SERVER);
+    char sid[CLR_ID_LEN + 1];
+    uint64_t stream = open_polling(sid);
+    expect_answer(poll_get("/engine.io", sid), 200, "2");
+    wait_ms(20);
+    expect_answer(poll_post("/engine.io", sid, "4x"), 200, "ok");
+    fake_expect(&worker, CLR_FRAME_EIO_MESSAGE);
+    uint64_t began = clr_clock_now_ms();
+    expect_answer(poll_post("/engine.io", sid, "4y"), 200, "ok");
+    fake_expect(&worker, CLR_FRAME_EIO_MESSAGE);
+    expect_gone(stream, CLR_REASON_PING_TIMEOUT);
+    EXPECT(clr_clock_now_ms() - began >= 25);
+    teardown();
+}
+
+TEST(session_reads_new_ping_times_at_the_next_ping)
+{
+    setup(FAST_SERVER);
+    char sid[CLR_ID_LEN + 1];
+    uint64_t stream = open_polling(sid);
+    fake_server(&worker, 0,
+                "{\"kind\":\"engineio\",\"path\":\"/engine.io\",\"ping_interval_ms\":60,"
+                "\"ping_timeout_ms\":150}");
+    uint64_t began = clr_clock_now_ms();
+    expect_gone(stream, CLR_REASON_PING_TIMEOUT);
+    EXPECT(clr_clock_now_ms() - began >= 190);
+    teardown();
+}
+
+TEST(session_closes_when_no_connect_comes)
+{
+    setup("{\"kind\":\"socketio\",\"path\":\"/socket.io\",\"connect_timeout_ms\":50}");
+    ws_t ws;
+    ws_open(&ws, "/socket.io");
+    uint8_t first;
+    uint64_t began = clr_clock_now_ms();
+    ws_receive(&ws, &first);
+    EXPECT_EQ(first, 0x88);
+    EXPECT(clr_clock_now_ms() - began >= 40);
+    ws_close(&ws);
+    teardown();
+}
+
+TEST(session_connect_timeout_ends_with_the_connect)
+{
+    setup("{\"kind\":\"socketio\",\"path\":\"/socket.io\",\"connect_timeout_ms\":50}");
+    ws_t ws;
+    ws_open(&ws, "/socket.io");
+    ws_text(&ws, "40");
+    uint64_t stream = fake_expect(&worker, CLR_FRAME_SIO_CONNECT).stream;
+    wait_ms(80); /* the app may take its time */
+    fake_text(&worker, CLR_FRAME_SIO_REFUSE, 0, stream, "{\"message\":\"no\"}");
+    ws_expect(&ws, "44{\"message\":\"no\"}");
+    uint8_t first;
+    ws_receive(&ws, &first); /* it joined nothing: the clock ran again */
+    EXPECT_EQ(first, 0x88);
+    ws_close(&ws);
+    teardown();
+}
+
+TEST(session_the_app_never_answers_is_given_up)
+{
+    setup("{\"kind\":\"engineio\",\"path\":\"/engine.io\",\"connect_timeout_ms\":50}");
+    int fd = request("GET", "/engine.io" POLL_URL, "", NULL);
+    uint64_t stream = fake_expect(&worker, CLR_FRAME_EIO_OPEN).stream;
+    expect_answer(fd, 503, "");
+    expect_gone(stream, CLR_REASON_SERVER_DISCONNECT);
+    teardown();
+}
+
+TEST(shutdown_closes_every_session)
+{
+    setup(ENGINEIO_SERVER);
+    char sid[CLR_ID_LEN + 1], other[CLR_ID_LEN + 1];
+    uint64_t parked = open_polling(sid), absent = open_polling(other);
+    int get = poll_get("/engine.io", sid);
+    clr_eio_servers_shutdown(&gw);
+    expect_answer(get, 200, "1");
+    expect_answer(poll_get("/engine.io", other), 200, "1");
+    uint64_t first = fake_expect(&worker, CLR_FRAME_EIO_GONE).stream;
+    uint64_t second = fake_expect(&worker, CLR_FRAME_EIO_GONE).stream;
+    EXPECT((first == parked && second == absent) || (first == absent && second == parked));
+    EXPECT_EQ(clr_eio_servers_session_count(&gw), 0);
+    expect_answer(request("GET", "/engine.io" POLL_URL, "", NULL), 503, NULL);
+    teardown();
+}
+
+TEST(shutdown_closes_websockets_as_going_away)
+{
+    setup(SOCKETIO_SERVER);
+    ws_t ws = {0};
+    uint64_t stream = ws_join(&ws, &worker, "/", NULL);
+    clr_eio_servers_shutdown(&gw);
+    uint8_t first;
+    clr_str_t code = ws_receive(&ws, &first);
+    EXPECT_EQ(first, 0x88);
+    EXPECT_STR_C(code, "\x03\xe9"); /* 1001 */
+    clr_frame_t frame = fake_expect(&worker, CLR_FRAME_SIO_DISCONNECT);
+    EXPECT_EQ(frame.stream, stream);
+    EXPECT_EQ(frame.payload.p[0], CLR_REASON_SERVER_DISCONNECT);
+    ws_close(&ws);
+    teardown();
+}
+
+TEST(sessions_are_small)
+{
+    size_t total = sizeof(clr_eio_session_t) + sizeof(clr_sio_socket_t);
+    printf("session %zu, socket %zu bytes\n", sizeof(clr_eio_session_t), sizeof(clr_sio_socket_t));
+    EXPECT(total <= 400);
+}
+
+TEST_MAIN(T(session_pings_and_takes_pongs), T(session_dies_without_a_pong),
+          T(session_that_is_overdue_is_unknown_before_its_timer_ran),
+          T(session_lives_on_by_other_packets_once_a_ping),
+          T(session_reads_new_ping_times_at_the_next_ping), T(session_closes_when_no_connect_comes),
+          T(session_connect_timeout_ends_with_the_connect),
+          T(session_the_app_never_answers_is_given_up), T(shutdown_closes_every_session),
+          T(shutdown_closes_websockets_as_going_away), T(sessions_are_small))
