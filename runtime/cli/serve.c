@@ -30,7 +30,10 @@
     1000 /* what the last bytes to clients may take when the app took its time                     \
           */
 
-static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP};
+static const struct {
+    int number;
+    const char *name;
+} stop_signals[] = {{SIGINT, "Ctrl-C"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}};
 
 typedef struct serve {
     const clr_options_t *options;
@@ -128,6 +131,14 @@ static int find_python(serve_t *s)
     clr_log_debug(LOG, "Python %s at %s, library %s", s->python.version, s->python.executable,
                   s->python.library ? s->python.library : "none");
     return CLR_EXIT_OK;
+}
+
+static int check_root_path(const serve_t *s)
+{
+    const char *path = s->options->root_path;
+    if (!path || path[0] == '/')
+        return CLR_EXIT_OK;
+    return complain(s, CLR_EXIT_USAGE, CLR_STR("--root-path: it must start with a slash"));
 }
 
 /* Workers must not keep the reader of --ready-fd waiting for its end. */
@@ -251,7 +262,7 @@ static void stop(serve_t *s, const char *why)
         return;
     s->stopping = true;
     if (why)
-        clr_log_info(LOG, "%s: stopping (once more to stop at once)", why);
+        clr_log_info(LOG, "%s: stopping; a second one stops at once", why);
     s->drain_until_ms = clr_loop_now(&s->loop) + s->options->graceful_timeout;
     stop_clients(s);
     clr_pool_stop(s->pool, s->options->graceful_timeout);
@@ -301,12 +312,13 @@ static void on_stopped(clr_pool_t *pool, void *ctx)
 static void on_signal(uv_signal_t *handle, int number)
 {
     serve_t *s = handle->data;
+    const char *name = stop_signals[handle - s->signals].name;
     if (number == SIGHUP && !s->has_terminal) {
         clr_log_warn(LOG, "SIGHUP: reloading is not supported");
     } else if (!s->stopping) {
-        stop(s, strsignal(number));
+        stop(s, name);
     } else {
-        clr_log_info(LOG, "%s again: stopping at once", strsignal(number));
+        clr_log_info(LOG, "%s again: stopping at once", name);
         s->drain_until_ms = 0;
         clr_pool_kill(s->pool);
     }
@@ -324,9 +336,9 @@ static void start_signals(serve_t *s)
         s->signals[i].data = s;
         struct sigaction now;
         /* nohup, and shells that start us in the background, ignore signals on purpose. */
-        if (sigaction(stop_signals[i], NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+        if (sigaction(stop_signals[i].number, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
             continue;
-        rc = uv_signal_start(&s->signals[i], on_signal, stop_signals[i]);
+        rc = uv_signal_start(&s->signals[i], on_signal, stop_signals[i].number);
         CLR_ASSERT(rc == 0);
     }
     s->has_terminal = isatty(STDERR_FILENO) || isatty(STDIN_FILENO);
@@ -372,6 +384,8 @@ static int prepare(serve_t *s)
 {
     clr_error_t err = {0};
     int status = check_ready_fd(s);
+    if (status == CLR_EXIT_OK)
+        status = check_root_path(s);
     if (status != CLR_EXIT_OK)
         return status;
     if (clr_app_resolve(&s->app, s->options->app, s->options->app_dir, &err) < 0)

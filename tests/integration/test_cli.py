@@ -100,6 +100,7 @@ def test_version():
         ([], "no APP given; usage: clrun [options] APP"),
         (["a.py", "b.py"], "one APP is expected, not both a.py and b.py"),
         (["nothing.py"], "cannot read nothing.py: No such file or directory"),
+        (["--root-path", "chat", "app.py"], "--root-path: it must start with a slash"),
         (["--ready-fd", "77", "app.py"], "--ready-fd: descriptor 77 is not open"),
     ],
 )
