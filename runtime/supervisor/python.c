@@ -82,10 +82,9 @@ static int choose_venv(choice_t *c, const char *dir, const char *origin, const c
     c->why = why;
     c->path = python_in(dir);
     if (!c->path)
-        return clr_error_set(
-            err, CLR_ENOTFOUND,
-            "the virtual environment %s has no working bin/python: create it again", dir);
-    c->origin = clr_xstrdup(clr_str_c(origin));
+        return clr_error_set(err, CLR_ENOTFOUND,
+                             "there is no python3 on PATH: install CPython 3.11 or newer, or name "
+                             "one with --python");
     return 0;
 }
 
@@ -112,7 +111,7 @@ static int choose_beside_app(choice_t *c, const clr_python_query_t *q, clr_error
     static const char *const names[] = {".venv", "venv"};
     const char *const dirs[] = {q->app_dir, q->work_dir};
     for (size_t i = 0; i < clr_array_len(dirs); i++) {
-        for (size_t j = 0; dirs[i] && j < clr_array_len(names); j++) {
+        for (size_t j = 0; j < clr_array_len(names); j++) {
             char *dir = clr_path_join(dirs[i], names[j]);
             int rc = is_venv(dir) ? choose_venv(c, dir, names[j], names[j], err) : 0;
             free(dir);

@@ -23,7 +23,7 @@ typedef enum clr_python_mode {
 
 typedef struct clr_python_query {
     const char *option;   /* --python or NULL: a path, a directory, or a name on PATH */
-    const char *app_dir;  /* where the app is */
+    const char *app_dir;  /* where the app is; not NULL, as the next */
     const char *work_dir; /* of the workers */
     clr_python_mode_t mode;
 } clr_python_query_t;

@@ -66,7 +66,6 @@ static int start(const char *path, pid_t *pid, int *fd)
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, pipes[1], 1);
     posix_spawn_file_actions_adddup2(&actions, pipes[1], 2);
-    extern char **environ;
     int rc = -posix_spawn(pid, path, &actions, &attributes, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
@@ -124,13 +123,21 @@ static int not_python(const char *path, const clr_buf_t *answer, int status, clr
                          line.n ? ": " : "", CLR_STR_ARG(line));
 }
 
+/* "3.11.2" */
+static bool parse_version(clr_str_t version, uint64_t *major, uint64_t *minor)
+{
+    clr_str_t part;
+    return clr_str_split(&version, '.', &part) && clr_str_to_u64(part, 99, major) &&
+           clr_str_split(&version, '.', &part) && clr_str_to_u64(part, 99, minor);
+}
+
 static int check(const char *path, const clr_buf_t *answer, int status, clr_error_t *err)
 {
     clr_str_t implementation = get(answer, "implementation"), version = get(answer, "version");
     char text[32];
-    unsigned major = 0, minor = 0;
+    uint64_t major = 0, minor = 0;
     snprintf(text, sizeof(text), "%.*s", CLR_STR_ARG(version));
-    if (status != 0 || !get(answer, "end").p || sscanf(text, "%u.%u", &major, &minor) != 2)
+    if (status != 0 || !get(answer, "end").p || !parse_version(version, &major, &minor))
         return not_python(path, answer, status, err);
     if (!clr_str_eq(implementation, CLR_STR("cpython")))
         return clr_error_set(err, CLR_EINVAL, "%s is %.*s; clrun needs CPython", path,
@@ -152,7 +159,9 @@ static char *installed_library(const clr_buf_t *answer)
     clr_str_t base = get(answer, "base"), arch = get(answer, "multiarch");
     clr_str_t version = get(answer, "version"), flags = get(answer, "abiflags");
     static const char *const dirs[] = {"lib", "lib64"};
-    version.n = (size_t)((const char *)memrchr(version.p, '.', version.n) - version.p);
+    while (version.n && version.p[version.n - 1] != '.') /* 3.11.2 to 3.11 */
+        version.n--;
+    version.n -= version.n > 0;
     for (size_t i = 0; i < 2 * clr_array_len(dirs); i++) {
         clr_buf_t path = {0};
         clr_buf_printf(&path, "%.*s/%s", CLR_STR_ARG(base), dirs[i / 2]);
