@@ -270,6 +270,69 @@ static unsigned escape_unit(clr_str_t s, size_t *n)
     return (uint8_t)to[at - from];
 }
 
+size_t clr_json_string_length(clr_str_t s)
+{
+    CLR_ASSERT(s.n >= 2 && s.p[0] == '"');
+    const uint8_t *from = (const uint8_t *)s.p;
+    const uint8_t *end = from + s.n;
+    const uint8_t *p = skip_plain(from + 1, end);
+    while (p < end && *p == '\\')
+        p = end - p < 2 ? end : skip_plain(p + 2, end);
+    CLR_ASSERT(p < end);
+    return (size_t)(p - from) + 1;
+}
+
+static void append_utf8(clr_buf_t *out, uint32_t c)
+{
+    if (c >= 0xd800 && c < 0xe000)
+        c = 0xfffd;
+    if (c < 0x80) {
+        clr_buf_putc(out, (char)c);
+        return;
+    }
+    if (c < 0x800) {
+        clr_buf_putc(out, (char)(0xc0 | c >> 6));
+    } else if (c < 0x10000) {
+        clr_buf_putc(out, (char)(0xe0 | c >> 12));
+        clr_buf_putc(out, (char)(0x80 | (c >> 6 & 0x3f)));
+    } else {
+        clr_buf_putc(out, (char)(0xf0 | c >> 18));
+        clr_buf_putc(out, (char)(0x80 | (c >> 12 & 0x3f)));
+        clr_buf_putc(out, (char)(0x80 | (c >> 6 & 0x3f)));
+    }
+    clr_buf_putc(out, (char)(0x80 | (c & 0x3f)));
+}
+
+/* The character of one escape, or of two that make a surrogate pair, and the length of both. */
+static uint32_t escape_character(clr_str_t s, size_t *n)
+{
+    uint32_t c = escape_unit(s, n);
+    clr_str_t next = clr_str_from(s, *n);
+    if (c < 0xd800 || c >= 0xdc00 || next.n < 6 || next.p[0] != '\\' || next.p[1] != 'u')
+        return c;
+    unsigned low = hex_unit(next.p + 2);
+    if (low < 0xdc00 || low >= 0xe000)
+        return c;
+    *n += 6;
+    return 0x10000 + ((c - 0xd800) << 10 | (low - 0xdc00));
+}
+
+void clr_json_unescape(clr_buf_t *out, clr_str_t string)
+{
+    CLR_ASSERT(string.n >= 2 && string.p[0] == '"');
+    clr_str_t s = clr_str(string.p + 1, string.n - 2);
+    while (s.n > 0) {
+        ptrdiff_t plain = clr_str_chr(s, '\\');
+        size_t n = plain < 0 ? s.n : (size_t)plain;
+        clr_buf_append(out, s.p, n);
+        s = clr_str_from(s, n);
+        if (s.n == 0)
+            break;
+        append_utf8(out, escape_character(s, &n));
+        s = clr_str_from(s, n);
+    }
+}
+
 bool clr_json_string_is(clr_str_t string, clr_str_t ascii)
 {
     CLR_ASSERT(string.n >= 2 && string.p[0] == '"' && string.p[string.n - 1] == '"');

@@ -17,6 +17,13 @@ bool clr_json_is_valid(clr_str_t s);
 /* First character of the value: '{' '[' '"' 't' 'f' 'n' '-' or a digit; 0 for the empty text. */
 char clr_json_kind(clr_str_t s);
 
+/* Length, quotes included, of the valid JSON string that s starts with. */
+size_t clr_json_string_length(clr_str_t s);
+
+/* Appends the text that the JSON string (valid, with its quotes) spells. Half a surrogate pair
+ * becomes U+FFFD. */
+void clr_json_unescape(clr_buf_t *out, clr_str_t string);
+
 /* Whether the JSON string (valid, with its quotes) spells this ASCII text, escapes resolved. */
 bool clr_json_string_is(clr_str_t string, clr_str_t ascii);
 

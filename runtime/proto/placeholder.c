@@ -21,15 +21,6 @@ typedef struct walk {
     level_t levels[CLR_JSON_MAX_DEPTH];
 } walk_t;
 
-/* Of a string with its quotes. */
-static size_t string_length(clr_str_t s)
-{
-    size_t i = 1;
-    while (i < s.n && s.p[i] != '"')
-        i += s.p[i] == '\\' ? 2 : 1;
-    return i + 1;
-}
-
 static bool number_is_attachment(clr_str_t s, uint32_t attachments)
 {
     size_t n = 0;
@@ -85,7 +76,7 @@ static bool step(walk_t *w)
     char c = w->rest.p[0];
     size_t n = 1;
     if (c == '"') {
-        n = string_length(w->rest);
+        n = clr_json_string_length(w->rest);
         if (w->at_key)
             on_key(w, clr_str(w->rest.p, n));
         else

@@ -123,6 +123,15 @@ static int check_shape(const clr_sio_packet_t *p, const char **why)
     }
 }
 
+int clr_sio_packet_check(const clr_sio_packet_t *p, const char **why)
+{
+    if (check_shape(p, why) != 0)
+        return CLR_EPROTO;
+    if (is_binary(p->type) && !clr_placeholders_are_valid(p->json, p->attachments))
+        return refuse(why, "bad placeholder");
+    return 0;
+}
+
 int clr_sio_packet_parse(clr_str_t text, clr_sio_packet_t *out, const char **why)
 {
     if (text.n == 0 || text.p[0] < '0' || text.p[0] > '6')
@@ -139,11 +148,7 @@ int clr_sio_packet_parse(clr_str_t text, clr_sio_packet_t *out, const char **why
     out->json = rest;
     if (rest.n > 0 && !clr_json_is_valid(rest))
         return refuse(why, "bad JSON");
-    if (check_shape(out, why) != 0)
-        return CLR_EPROTO;
-    if (is_binary(out->type) && !clr_placeholders_are_valid(out->json, out->attachments))
-        return refuse(why, "bad placeholder");
-    return 0;
+    return clr_sio_packet_check(out, why);
 }
 
 void clr_sio_packet_head(clr_buf_t *out, uint8_t type, uint32_t attachments, clr_str_t nsp,

@@ -36,6 +36,10 @@ typedef struct clr_sio_packet {
  * attachments. CLR_EPROTO with a static text in *why. */
 CLR_NODISCARD int clr_sio_packet_parse(clr_str_t text, clr_sio_packet_t *out, const char **why);
 
+/* The second half of it, for a packet that came another way (msgpack.h): shape, name and
+ * placeholders. The json must be valid. */
+CLR_NODISCARD int clr_sio_packet_check(const clr_sio_packet_t *p, const char **why);
+
 /* Appends "<type>[<attachments>-][<nsp>,][<id>]": what precedes the JSON. */
 void clr_sio_packet_head(clr_buf_t *out, uint8_t type, uint32_t attachments, clr_str_t nsp,
                          uint64_t id);

