@@ -82,9 +82,10 @@ static int choose_venv(choice_t *c, const char *dir, const char *origin, const c
     c->why = why;
     c->path = python_in(dir);
     if (!c->path)
-        return clr_error_set(err, CLR_ENOTFOUND,
-                             "there is no python3 on PATH: install CPython 3.11 or newer, or name "
-                             "one with --python");
+        return clr_error_set(
+            err, CLR_ENOTFOUND,
+            "the virtual environment %s has no working bin/python: create it again", dir);
+    c->origin = clr_xstrdup(clr_str_c(origin));
     return 0;
 }
 
@@ -139,12 +140,11 @@ static int choose(choice_t *c, const clr_python_query_t *q, clr_error_t *err)
     }
     c->why = "PATH";
     c->path = on_path("python3");
-    if (!c->path)
-        return clr_error_set(
-            err, CLR_ENOTFOUND,
-            "there is no python3 on PATH: install CPython 3.11 or newer, or name one "
-            "with --python");
-    return 0;
+    if (c->path)
+        return 0;
+    return clr_error_set(err, CLR_ENOTFOUND,
+                         "there is no python3 on PATH: install CPython 3.11 or newer, or name one "
+                         "with --python");
 }
 
 int clr_python_find(clr_python_t *out, const clr_python_query_t *query, clr_error_t *err)
