@@ -344,11 +344,9 @@ static void on_down(int reason, void *ctx)
     clr_timer_stop(&w->recheck);
     clr_list_t sessions;
     clr_list_take(&sessions, &w->sessions);
-    for (clr_list_t *node; (node = clr_list_pop_front(&sessions));) {
-        clr_eio_session_t *s = clr_container_of(node, clr_eio_session_t, node_);
-        s->worker = NULL;
-        clr_eio_session_close(s, CLR_REASON_TRANSPORT_ERROR, "its worker is gone");
-    }
+    for (clr_list_t *node; (node = clr_list_pop_front(&sessions));)
+        clr_eio_session_close(clr_container_of(node, clr_eio_session_t, node_),
+                              CLR_REASON_TRANSPORT_ERROR, "its worker is gone");
     clr_eio_worker_gone(w->gw->dispatch->eio, w);
     clr_link_close(w->link);
 }

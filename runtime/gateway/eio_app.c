@@ -26,7 +26,7 @@ void clr_eio_app_closed(clr_eio_session_t *s, uint8_t reason)
     }
     if (s->worker) {
         clr_worker_count_socket(s->worker, -1);
-        if (s->told) {
+        if (s->told && clr_worker_state(s->worker) != CLR_WORKER_GONE) {
             clr_buf_append_le(clr_worker_begin(s->worker, CLR_FRAME_EIO_GONE, 0, s->handle), reason,
                               1);
             clr_worker_end(s->worker);

@@ -116,7 +116,7 @@ static void free_socket(clr_sio_socket_t *socket)
 void clr_sio_socket_end(clr_sio_socket_t *socket, uint8_t reason)
 {
     clr_worker_t *w = socket->session->worker;
-    if (socket->asked && w && clr_worker_state(w) != CLR_WORKER_GONE) {
+    if (socket->asked && clr_worker_state(w) != CLR_WORKER_GONE) {
         clr_buf_t *out = clr_worker_begin(w, CLR_FRAME_SIO_DISCONNECT, 0, socket->handle);
         clr_buf_append_le(out, reason, 1);
         clr_worker_end(w);
