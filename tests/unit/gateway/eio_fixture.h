@@ -137,7 +137,8 @@ CLR_UNUSED static void fake_data(fake_t *f, uint8_t type, uint8_t flags, uint64_
 /* rooms and except: comma-separated, NULL for none. */
 static void fake_list(fake_t *f, const char *list)
 {
-    clr_str_t rest = clr_str_c(list), items[16];
+    clr_str_t rest = clr_str_c(list);
+    clr_str_t items[16] = {CLR_STR_EMPTY}; /* gcc -O2 does not see that count bounds the use */
     uint16_t count = 0;
     while (list && count < 16 && clr_str_split(&rest, ',', &items[count]))
         count++;
