@@ -130,9 +130,9 @@ ensure_venv() {
         cp "$requirements" "$dir/requirements.txt"
 }
 
-# build PRESET: the whole of it; of the preset fuzz the fuzzers.
+# build PRESET [TARGET]: everything, or the target; of the preset fuzz the fuzzers.
 build() {
-    local preset=$1 dir=build target=all
+    local preset=$1 dir=build target=${2:-all}
     [ "$preset" = release ] || dir=build-$preset
     [ "$preset" != fuzz ] || target=tests/fuzz/all
     [ -f "$dir/build.ninja" ] || quietly cmake --preset "$preset"
