@@ -1,4 +1,5 @@
-/* exit.h: the exit statuses of clrun. The one table from which come the enum and the list in --help.
+/* exit.h: the exit statuses of clrun. The one table from which come the enum and the list in
+ * --help.
  */
 #pragma once
 
