@@ -54,19 +54,21 @@ _lazy = {
 }
 
 
-def __getattr__(name):
-    if name == "sio":
-        from ._registry import ready_server
+if not TYPE_CHECKING:  # a checker would take any name for an attribute
 
-        return ready_server()  # never stored here: asking for it is what makes it the app's
-    if name in _lazy:
-        from importlib import import_module
+    def __getattr__(name):
+        if name == "sio":
+            from ._registry import ready_server
 
-        value = getattr(import_module("." + _lazy[name], __name__), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return ready_server()  # never stored here: asking for it is what makes it the app's
+        if name in _lazy:
+            from importlib import import_module
+
+            value = getattr(import_module("." + _lazy[name], __name__), name)
+            globals()[name] = value
+            return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

@@ -1,9 +1,21 @@
 """EngineServer: Engine.IO alone, the layer below Socket.IO."""
 
+from __future__ import annotations
+
 from _clrun import EngineServerBase
 
 from . import _registry
 from ._settings import DEFAULTS, EngineSettings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+    from types import ModuleType
+    from typing import Any, TypeVar
+
+    Handler = TypeVar("Handler", bound=Callable[..., Any])
+    Result = TypeVar("Result")
 
 _EVENTS = ("connect", "disconnect", "message")
 
@@ -45,34 +57,55 @@ class EngineServer(EngineServerBase):
         TRANSPORT_CLOSE = "transport close"
         TRANSPORT_ERROR = "transport error"
 
-    def __init__(self, *, path="/engine.io", async_mode=None, json=None, logger=False, **options):
+    # The settings, which __getattr__ and __setattr__ find in EngineSettings.
+    ping_interval: float
+    ping_timeout: float
+    max_http_buffer_size: int
+    allow_upgrades: bool
+    http_compression: bool
+    compression_threshold: int
+    cookie: str | dict[str, Any] | None
+    cors_allowed_origins: str | list[str] | Callable[..., bool] | None
+    cors_credentials: bool
+    transports: list[str]
+
+    def __init__(
+        self,
+        *,
+        path: str = "/engine.io",
+        async_mode: str | None = None,
+        json: ModuleType | None = None,
+        logger: object = False,
+        **options: Any,
+    ) -> None:
         super().__init__()
-        self.handlers = {}
+        self.handlers: dict[str, Callable[..., Any]] = {}
         self.async_mode = "asgi"
         self.json = json
-        self._background = set()  # the event loop keeps only weak references
+        # Tasks, of which the event loop itself keeps only weak references.
+        self._background: set[asyncio.Task[Any]] = set()
         self.settings = EngineSettings("engineio", path, self._redeclare, **options)
         _registry.current().add(self)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         # Only for what is not found otherwise: ping_interval and the other settings.
         if name in DEFAULTS:
             return getattr(self.settings, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         if name in DEFAULTS:
             setattr(self.settings, name, value)
         else:
             super().__setattr__(name, value)
 
     @property
-    def path(self):
+    def path(self) -> str:
         return self.settings.path
 
     # ---- handlers ----
 
-    def on(self, event, handler=None):
+    def on(self, event: str, handler: Callable[..., Any] | None = None) -> Any:
         """Register the handler of "connect", "message" or "disconnect", plain or async.
 
         Without a handler it is a decorator. ValueError for any other event.
@@ -80,7 +113,7 @@ class EngineServer(EngineServerBase):
         if event not in _EVENTS:
             raise ValueError("Invalid event")
 
-        def set_handler(handler):
+        def set_handler(handler: Handler) -> Handler:
             self.handlers[event] = handler
             return handler
 
@@ -91,33 +124,35 @@ class EngineServer(EngineServerBase):
 
     # ---- clients ----
 
-    async def disconnect(self, sid=None):
+    async def disconnect(self, sid: str | None = None) -> None:
         """Disconnect a client, or all of this worker without a sid. Unknown ones are ignored."""
         for one in self._sids() if sid is None else (sid,):
             self._close(one)
 
-    def transport(self, sid):
+    def transport(self, sid: str) -> str:
         """The client's transport, "polling" or "websocket". KeyError if there is no such client."""
         return self._transport(sid)
 
-    async def get_session(self, sid):
+    async def get_session(self, sid: str) -> dict[str, Any]:
         """The client's session, a dict that lives as long as the client. KeyError without one."""
         return self._session(sid)
 
-    async def save_session(self, sid, session):
+    async def save_session(self, sid: str, session: dict[str, Any]) -> None:
         """Replace the client's session by this dict. KeyError if there is no such client."""
         self._save_session(sid, session)
 
-    def session(self, sid):
+    def session(self, sid: str) -> _Session:
         """`async with eio.session(sid) as session:` saves the session at the end of the block."""
         return _Session(self, sid)
 
     # ---- for apps that were written for other event loops ----
 
-    def is_asyncio_based(self):
+    def is_asyncio_based(self) -> bool:
         return True
 
-    def start_background_task(self, target, *args, **kwargs):
+    def start_background_task(
+        self, target: Callable[..., Coroutine[Any, Any, Result]], *args: Any, **kwargs: Any
+    ) -> asyncio.Task[Result]:
         """Run the coroutine function `target` in the background. Returns the asyncio.Task."""
         import asyncio
 
@@ -126,45 +161,45 @@ class EngineServer(EngineServerBase):
         task.add_done_callback(self._background.discard)
         return task
 
-    async def sleep(self, seconds=0):
+    async def sleep(self, seconds: float = 0) -> None:
         """asyncio.sleep()."""
         import asyncio
 
-        return await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)
 
-    def create_queue(self, *args, **kwargs):
+    def create_queue(self, *args: Any, **kwargs: Any) -> asyncio.Queue[Any]:
         """A new asyncio.Queue."""
         import asyncio
 
         return asyncio.Queue(*args, **kwargs)
 
-    def get_queue_empty_exception(self):
+    def get_queue_empty_exception(self) -> type[asyncio.QueueEmpty]:
         """asyncio.QueueEmpty, which a queue's get_nowait() raises."""
         import asyncio
 
         return asyncio.QueueEmpty
 
-    def create_event(self, *args, **kwargs):
+    def create_event(self, *args: Any, **kwargs: Any) -> asyncio.Event:
         """A new asyncio.Event."""
         import asyncio
 
         return asyncio.Event(*args, **kwargs)
 
-    async def shutdown(self):
+    async def shutdown(self) -> None:
         """Nothing to do: what runs beside the handlers is the gateway's."""
 
     # ---- called by _clrun ----
 
-    def _declaration(self):
+    def _declaration(self) -> dict[str, Any]:
         return self.settings.declaration()
 
-    def _redeclare(self):
+    def _redeclare(self) -> None:
         _registry.redeclare(self)
 
-    def _origin_allowed(self, origin, environ):
+    def _origin_allowed(self, origin: str, environ: dict[str, Any]) -> bool:
         return self.settings.origin_allowed(origin, environ)
 
-    async def _run_connect(self, sid, environ):
+    async def _run_connect(self, sid: str, environ: dict[str, Any]) -> Any:
         """None or True accepts the client, all else is the body of the refusal.
 
         An exception refuses as well, and is reported by the caller.
@@ -177,7 +212,7 @@ class EngineServer(EngineServerBase):
             result = await result
         return result if result is None or result is True else result or "Unauthorized"
 
-    async def _run_disconnect(self, sid, reason):
+    async def _run_disconnect(self, sid: str, reason: str) -> None:
         handler = self.handlers.get("disconnect")
         if handler is None:
             return
@@ -192,14 +227,14 @@ class EngineServer(EngineServerBase):
 
 
 class _Session:
-    def __init__(self, server, sid):
+    def __init__(self, server: EngineServer, sid: str) -> None:
         self._server = server
         self._sid = sid
-        self._session = None
+        self._session: dict[str, Any] = {}
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> dict[str, Any]:
         self._session = await self._server.get_session(self._sid)
         return self._session
 
-    async def __aexit__(self, *error):
+    async def __aexit__(self, *error: object) -> None:
         await self._server.save_session(self._sid, self._session)

@@ -1,5 +1,15 @@
 """Class-based namespaces."""
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+    from typing import Any
+
+    from ._server import AsyncServer
+
 
 class AsyncNamespace:
     """The handlers of a namespace as the methods of a class.
@@ -22,17 +32,21 @@ class AsyncNamespace:
     otherwise.
     """
 
-    def __init__(self, namespace=None):
-        self.namespace = namespace or "/"
-        self.server = None
+    namespace: str
+    server: AsyncServer
+    """Set by register_namespace()."""
 
-    def is_asyncio_based(self):
+    def __init__(self, namespace: str | None = None) -> None:
+        self.namespace = namespace or "/"
+        self.server = None  # type: ignore[assignment]
+
+    def is_asyncio_based(self) -> bool:
         return True
 
-    def _set_server(self, server):
+    def _set_server(self, server: AsyncServer) -> None:
         self.server = server
 
-    async def trigger_event(self, event, *args):
+    async def trigger_event(self, event: str, *args: Any) -> Any:
         """Call the method for `event` and return its result, which answers the client's ack.
 
         To be overridden by a class that finds its handlers otherwise.
@@ -52,15 +66,15 @@ class AsyncNamespace:
 
     def emit(
         self,
-        event,
-        data=None,
-        to=None,
-        room=None,
-        skip_sid=None,
-        namespace=None,
-        callback=None,
-        ignore_queue=False,
-    ):
+        event: str,
+        data: Any = None,
+        to: str | list[str] | None = None,
+        room: str | list[str] | None = None,
+        skip_sid: str | list[str] | None = None,
+        namespace: str | None = None,
+        callback: Callable[..., Any] | None = None,
+        ignore_queue: bool = False,
+    ) -> Awaitable[None]:
         """AsyncServer.emit() in this namespace. To be awaited."""
         return self.server.emit(
             event,
@@ -75,14 +89,14 @@ class AsyncNamespace:
 
     def send(
         self,
-        data,
-        to=None,
-        room=None,
-        skip_sid=None,
-        namespace=None,
-        callback=None,
-        ignore_queue=False,
-    ):
+        data: Any,
+        to: str | list[str] | None = None,
+        room: str | list[str] | None = None,
+        skip_sid: str | list[str] | None = None,
+        namespace: str | None = None,
+        callback: Callable[..., Any] | None = None,
+        ignore_queue: bool = False,
+    ) -> Awaitable[None]:
         """AsyncServer.send() in this namespace. To be awaited."""
         return self.server.send(
             data,
@@ -96,14 +110,14 @@ class AsyncNamespace:
 
     async def call(
         self,
-        event,
-        data=None,
-        to=None,
-        sid=None,
-        namespace=None,
-        timeout=None,
-        ignore_queue=False,
-    ):
+        event: str,
+        data: Any = None,
+        to: str | None = None,
+        sid: str | None = None,
+        namespace: str | None = None,
+        timeout: float | None = None,
+        ignore_queue: bool = False,
+    ) -> Any:
         """AsyncServer.call() in this namespace; without a timeout (seconds) it waits for ever."""
         return await self.server.call(
             event,
@@ -115,36 +129,38 @@ class AsyncNamespace:
             ignore_queue=ignore_queue,
         )
 
-    async def enter_room(self, sid, room, namespace=None):
+    async def enter_room(self, sid: str, room: str, namespace: str | None = None) -> None:
         """AsyncServer.enter_room() in this namespace."""
-        return await self.server.enter_room(sid, room, namespace=namespace or self.namespace)
+        await self.server.enter_room(sid, room, namespace=namespace or self.namespace)
 
-    async def leave_room(self, sid, room, namespace=None):
+    async def leave_room(self, sid: str, room: str, namespace: str | None = None) -> None:
         """AsyncServer.leave_room() in this namespace."""
-        return await self.server.leave_room(sid, room, namespace=namespace or self.namespace)
+        await self.server.leave_room(sid, room, namespace=namespace or self.namespace)
 
-    async def close_room(self, room, namespace=None):
+    async def close_room(self, room: str, namespace: str | None = None) -> None:
         """AsyncServer.close_room() in this namespace."""
-        return await self.server.close_room(room, namespace=namespace or self.namespace)
+        await self.server.close_room(room, namespace=namespace or self.namespace)
 
-    def rooms(self, sid, namespace=None):
+    def rooms(self, sid: str, namespace: str | None = None) -> list[str]:
         """AsyncServer.rooms() in this namespace."""
         return self.server.rooms(sid, namespace=namespace or self.namespace)
 
-    async def get_session(self, sid, namespace=None):
+    async def get_session(self, sid: str, namespace: str | None = None) -> dict[str, Any]:
         """AsyncServer.get_session() in this namespace."""
         return await self.server.get_session(sid, namespace=namespace or self.namespace)
 
-    async def save_session(self, sid, session, namespace=None):
+    async def save_session(
+        self, sid: str, session: dict[str, Any], namespace: str | None = None
+    ) -> None:
         """AsyncServer.save_session() in this namespace."""
-        return await self.server.save_session(
-            sid, session, namespace=namespace or self.namespace
-        )
+        await self.server.save_session(sid, session, namespace=namespace or self.namespace)
 
-    def session(self, sid, namespace=None):
+    def session(
+        self, sid: str, namespace: str | None = None
+    ) -> AbstractAsyncContextManager[dict[str, Any]]:
         """AsyncServer.session() in this namespace: `async with self.session(sid) as session:`."""
         return self.server.session(sid, namespace=namespace or self.namespace)
 
-    async def disconnect(self, sid, namespace=None):
+    async def disconnect(self, sid: str, namespace: str | None = None) -> None:
         """AsyncServer.disconnect() in this namespace."""
-        return await self.server.disconnect(sid, namespace=namespace or self.namespace)
+        await self.server.disconnect(sid, namespace=namespace or self.namespace)

@@ -16,9 +16,9 @@ class ConnectionRefusedError(ConnectionError):
     data, several are its data as a list. Without arguments the message is a standard one.
     """
 
-    error_args: dict
+    error_args: "dict[str, object]"
 
-    def __init__(self, *args):
+    def __init__(self, *args: object) -> None:
         super().__init__(*args)
         self.error_args = {"message": str(args[0]) if args else "Connection rejected by server"}
         if len(args) == 2:

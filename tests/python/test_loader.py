@@ -211,7 +211,17 @@ def run_python(python, driver, *args, cwd=None):
 
 def test_not_found_is_told_from_a_missing_import(write, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for target in ("none.py", "sub/none.py", "none", "none.app", "json.none", ".", "a..b", "", "ä b"):
+    for target in (
+        "none.py",
+        "sub/none.py",
+        "none",
+        "none.app",
+        "json.none",
+        ".",
+        "a..b",
+        "",
+        "ä b",
+    ):
         before = state()
         with pytest.raises(AppNotFoundError, match="cannot load"):
             load_module(target)
@@ -499,8 +509,9 @@ thread.start()
 
 def test_refresh_from_inside_a_load_is_refused(write):
     app = write(
-        "app.py", "import _clrun, sys\nif not hasattr(sys, '_tried'):\n"
-        "    sys._tried = True\n    _clrun.load_module(__file__, refresh=True)\n"
+        "app.py",
+        "import _clrun, sys\nif not hasattr(sys, '_tried'):\n"
+        "    sys._tried = True\n    _clrun.load_module(__file__, refresh=True)\n",
     )
     before = state()
     try:
@@ -583,10 +594,15 @@ def test_refresh_of_a_symlinked_project(write, tmp_path):
 
 
 def test_refresh_of_modules_imported_through_a_link(write, tmp_path):
-    write("real/app.py", "import sys\nsys.path.insert(0, %r)\nimport helper\n" % str(tmp_path / "link"))
+    write(
+        "real/app.py",
+        "import sys\nsys.path.insert(0, %r)\nimport helper\n" % str(tmp_path / "link"),
+    )
     helper = write("real/helper.py", "x = 1\n")
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert load_module(str(tmp_path / "real/app.py")).helper.__file__.startswith(str(tmp_path / "link"))
+    assert load_module(str(tmp_path / "real/app.py")).helper.__file__.startswith(
+        str(tmp_path / "link")
+    )
     helper.write_text("x = 2\n")
     assert load_module(str(tmp_path / "real/app.py"), refresh=True).helper.x == 2
 
@@ -765,4 +781,3 @@ def test_nothing_leaks_over_many_refreshes(write):
         cycle()
     gc.collect()
     assert len(gc.get_objects()) - before < 50
-
