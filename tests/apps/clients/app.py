@@ -1,11 +1,15 @@
-"""A server with a little of everything, for the tests with real clients."""
+"""A server with a little of everything, for the tests with real clients.
+
+SERIALIZER=msgpack in the environment serves clients that use that parser.
+"""
 
 import json
+import os
 
 import clrun
 
 eio = clrun.EngineServer()
-sio = clrun.AsyncServer()
+sio = clrun.AsyncServer(serializer=os.environ.get("SERIALIZER", "default"))
 
 
 def record(name, **fields):
