@@ -1,0 +1,71 @@
+"""The benchmark still works: each scenario for a moment. No number is judged here (scripts/bench)."""
+
+import asyncio
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from harness import ROOT, program_path, scaled
+
+APP = ROOT / "tests" / "bench" / "servers" / "clrun" / "app.py"
+LOADGEN = Path(
+    os.environ.get("CLRUN_LOADGEN", Path(program_path()).parent / "tests" / "bench" / "clr_loadgen")
+)
+
+pytestmark = pytest.mark.skipif(not LOADGEN.exists(), reason="needs clr_loadgen (CLRUN_LOADGEN)")
+
+
+@pytest.fixture(scope="module")
+def server(clrun_module):
+    return clrun_module(APP)
+
+
+async def loadgen(*arguments):
+    process = await asyncio.create_subprocess_exec(
+        str(LOADGEN),
+        *map(str, arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(scaled(30)):
+        out, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    return json.loads(out)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "options"),
+    [
+        ("echo", ["--clients", 10]),
+        ("echo", ["--clients", 3, "--bytes", 70000, "--inflight", 4]),
+        ("latency", []),
+        ("events-out", ["--clients", 5, "--burst", 100]),
+        ("broadcast", ["--clients", 50]),
+        ("connect", ["--clients", 5]),
+    ],
+    ids=["echo", "echo large", "latency", "events-out", "broadcast", "connect"],
+)
+async def test_scenario(server, scenario, options):
+    result = await loadgen(
+        scenario, "--port", server.port, "--seconds", 0.3, "--warmup", 0.1, "--runs", 2, *options
+    )
+    assert len(result["runs"]) == 2
+    assert result["rate"] > 0
+
+
+async def test_idle(server):
+    result = await loadgen("idle", "--port", server.port, "--clients", 100)
+    assert result["clients"] == 100
+
+
+async def test_start():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [program_path(), "--port", port, "--log-level", "error", APP]
+    result = await loadgen("start", "--port", port, "--runs", 2, "--", *command)
+    assert result["ms"] > 0
