@@ -23,12 +23,13 @@ typedef struct clr_eio_packet {
     clr_str_t data;
 } clr_eio_packet_t;
 
-/* A text frame or one element of a payload, "b…" base64 included (decoded into *scratch, which data
- * then points into). CLR_EPROTO for the empty text, an unknown type or bad base64. */
+/* A text frame or one element of a payload, "b…" base64 included (decoded into *scratch, whose
+ * former contents go; data then points into it). CLR_EPROTO for the empty text, an unknown type or
+ * bad base64. */
 CLR_NODISCARD int clr_eio_packet_parse(clr_str_t text, clr_buf_t *scratch, clr_eio_packet_t *out);
 
-/* Cuts the next packet text off a payload; false at the end. An empty payload has one empty text.
- */
+/* Cuts the next packet text off a payload; false at the end. An empty payload has one empty text,
+ * unless rest->p is NULL. */
 bool clr_eio_payload_next(clr_str_t *rest, clr_str_t *packet_text);
 
 /* Error bodies of the handshake. X(code, http status, name, message) */
@@ -47,7 +48,8 @@ enum clr_eio_error { CLR_EIO_ERROR_MAP(CLR_EIO_ERROR_ENUM) };
 const char *clr_eio_error_message(int code);
 int clr_eio_error_status(int code);
 
-/* {"sid":…,"upgrades":[…],"pingInterval":…,"pingTimeout":…,"maxPayload":…} without the leading '0'.
+/* {"sid":…,"upgrades":[…],"pingInterval":…,"pingTimeout":…,"maxPayload":…} without the leading '0';
+ * a sid has at most 128 bytes.
  */
 void clr_eio_open_json(clr_buf_t *out, clr_str_t sid, bool can_upgrade, uint64_t ping_interval_ms,
                        uint64_t ping_timeout_ms, uint64_t max_payload);

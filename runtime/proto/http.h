@@ -26,7 +26,7 @@ typedef struct clr_http_limits {
 } clr_http_limits_t;
 
 typedef struct clr_http_head {
-    clr_str_t method; /* as sent; llhttp accepts known methods only: else 501 */
+    clr_str_t method; /* as sent; one that llhttp knows, but CONNECT: else 501 */
     clr_str_t target; /* raw */
     clr_str_t path;   /* of target, still percent-encoded, without query; "*" for OPTIONS * */
     clr_str_t query;  /* after the first '?', "" if none */
@@ -34,10 +34,10 @@ typedef struct clr_http_head {
     bool keep_alive;
     bool chunked;
     bool expect_continue;
-    bool upgrade;            /* Connection has "upgrade" and there is an Upgrade header */
-    bool has_body;           /* a body may follow: chunked, or content_length > 0 */
-    uint64_t content_length; /* 0 when absent or chunked */
-    const clr_http_header_t *headers;
+    bool upgrade;                     /* Connection has "upgrade" and there is an Upgrade header */
+    bool has_body;                    /* a body may follow: chunked, or content_length > 0 */
+    uint64_t content_length;          /* 0 when absent or chunked */
+    const clr_http_header_t *headers; /* a target with a host has put it in "host" */
     size_t header_count;
 } clr_http_head_t;
 

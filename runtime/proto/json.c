@@ -202,10 +202,8 @@ static int begin_level(scanner_t *s)
 
 int64_t clr_json_skip(clr_str_t text)
 {
-    scanner_t s;
-    s.p = (const uint8_t *)text.p;
-    s.end = s.p + text.n;
-    s.depth = 0;
+    const uint8_t *from = (const uint8_t *)text.p;
+    scanner_t s = {.p = from, .end = from + text.n};
     int more = 1;
     while (more > 0) {
         skip_space(&s);
@@ -219,7 +217,7 @@ int64_t clr_json_skip(clr_str_t text)
             more = skip_scalar(&s) ? after_value(&s) : -1;
         }
     }
-    return more < 0 ? CLR_EPROTO : (int64_t)(s.p - (const uint8_t *)text.p);
+    return more < 0 ? CLR_EPROTO : (int64_t)(s.p - from);
 }
 
 static size_t space_length(clr_str_t s)

@@ -247,7 +247,7 @@ static bool take_item(reader_t *r, item_t *it)
     }
     if (b >= 0xe0) {
         it->kind = KIND_INT;
-        it->i = (int8_t)b;
+        it->i = (int64_t)b - 256;
         return true;
     }
     return take_typed(r, it, b);
@@ -268,8 +268,7 @@ static void put_float(clr_buf_t *out, double f)
     int n = 0;
     for (int digits = 15; digits <= 17; digits++) {
         n = snprintf(text, sizeof text, "%.*g", digits, f);
-        double back = strtod(text, NULL);
-        if (memcmp(&back, &f, sizeof f) == 0)
+        if (strtod(text, NULL) == f)
             break;
     }
     CLR_ASSERT(n > 0 && n < (int)sizeof text);

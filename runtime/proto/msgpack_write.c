@@ -132,8 +132,8 @@ static size_t number_length(clr_str_t s)
 /* Appends the counts to *counts. False for an attachment that is not there. */
 static bool count_entries(clr_str_t s, uint32_t attachments, clr_buf_t *counts)
 {
-    uint32_t open[CLR_JSON_MAX_DEPTH]; /* indices of what is open */
-    uint32_t *top = open;
+    uint32_t open[CLR_JSON_MAX_DEPTH] = {0}; /* indices of what is open */
+    size_t depth = 0;
     for (size_t n = 1; s.n > 0; s = clr_str_from(s, n), n = 1) {
         uint64_t num = 0;
         char c = s.p[0];
@@ -146,14 +146,15 @@ static bool count_entries(clr_str_t s, uint32_t attachments, clr_buf_t *counts)
             n = clr_json_string_length(s);
         } else if (c == '{' || c == '[') {
             char next = clr_json_kind(clr_str_from(s, 1));
-            CLR_ASSERT(top < open + CLR_JSON_MAX_DEPTH);
-            *top++ = (uint32_t)(counts->n / sizeof *open);
+            CLR_ASSERT(depth < CLR_JSON_MAX_DEPTH);
+            open[depth++] = (uint32_t)(counts->n / sizeof *open);
             uint32_t first = next != '}' && next != ']';
             clr_buf_append(counts, &first, sizeof first);
         } else if (c == '}' || c == ']') {
-            top--;
+            depth--;
         } else if (c == ',') {
-            char *at = counts->p + top[-1] * sizeof *open;
+            CLR_ASSERT(depth > 0);
+            char *at = counts->p + open[depth - 1] * sizeof *open;
             uint32_t count;
             memcpy(&count, at, sizeof count);
             count++;

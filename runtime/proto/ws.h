@@ -48,12 +48,13 @@ clr_ws_parser_t *clr_ws_parser_new(void);
 void clr_ws_parser_free(clr_ws_parser_t *p);
 void clr_ws_parser_reset(clr_ws_parser_t *p);
 
-/* No byte of a frame and no fragment is held. */
+/* No byte of a frame and no fragment is held, and no close frame or error has ended the stream. */
 bool clr_ws_parser_is_idle(const clr_ws_parser_t *p);
 
 /* Feeds all of `in`. 0, or negative with the close code to send in *close_code: CLR_EPROTO (1002),
  * CLR_EUTF8 (1007), CLR_ETOOBIG (1009, a message over max_message bytes), CLR_ECLOSED (a callback
- * stopped). */
+ * stopped; no code to send). After one of these, and after on_close, input is dropped until the
+ * reset. */
 CLR_NODISCARD int clr_ws_parser_feed(clr_ws_parser_t *p, clr_str_t in, size_t max_message,
                                      const clr_ws_parser_ops_t *ops, void *ctx,
                                      uint16_t *close_code);
