@@ -11,8 +11,11 @@
 
 /* A message and the head of its frame fit in one frame of the link. */
 #define MAX_PAYLOAD_LIMIT ((uint64_t)CLR_FRAME_MAX - (4u << 20))
-#define MAX_DURATION_MS   (UINT64_C(1000) * 3600 * 24 * 365)
-#define MAX_ORIGINS       1000
+/* The JSON of a msgpack message, at worst. */
+#define MSGPACK_GROWTH 8
+
+#define MAX_DURATION_MS (UINT64_C(1000) * 3600 * 24 * 365)
+#define MAX_ORIGINS     1000
 
 static int bad(clr_error_t *err, const char *name, const char *what)
 {
@@ -200,10 +203,11 @@ static void clamp(clr_eio_config_t *c)
         c->ping_interval_ms = 1;
     if (c->ping_timeout_ms == 0)
         c->ping_timeout_ms = 1;
-    if (c->max_payload > MAX_PAYLOAD_LIMIT) {
+    uint64_t limit = c->msgpack ? MAX_PAYLOAD_LIMIT / MSGPACK_GROWTH : MAX_PAYLOAD_LIMIT;
+    if (c->max_payload > limit) {
         clr_log_warn("eio", "%s: max payload lowered to %llu bytes", c->path,
-                     (unsigned long long)MAX_PAYLOAD_LIMIT);
-        c->max_payload = MAX_PAYLOAD_LIMIT;
+                     (unsigned long long)limit);
+        c->max_payload = limit;
     }
 }
 

@@ -78,6 +78,7 @@ void clr_eio_free(clr_eio_t *eio)
     clr_buf_deinit(&eio->payload);
     clr_buf_deinit(&eio->packet);
     clr_buf_deinit(&eio->head);
+    clr_buf_deinit(&eio->json);
     free(eio);
 }
 

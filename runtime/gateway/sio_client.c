@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/sio_socket.h"
+#include "proto/msgpack.h"
 
 /* A binary event or ack, as the payload of the frame that it becomes. */
 typedef struct clr_sio_pending {
@@ -67,25 +68,38 @@ static void on_attachment(clr_eio_session_t *s, clr_str_t bytes)
         finish_pending(s);
 }
 
-/* Sends the event or ack, or keeps it until its attachments are there. `value` is the ack id or the
- * token; a handle of 0 drops the packet. */
-static void deliver(clr_eio_session_t *s, const clr_sio_packet_t *packet, uint8_t frame,
-                    uint64_t handle, clr_worker_t *w, uint64_t value)
+/* What came, and its attachments if they came with it; NULL when they follow as messages. */
+typedef struct incoming {
+    clr_sio_packet_t packet;
+    const clr_str_t *attachments;
+} incoming_t;
+
+static void begin_pending(clr_eio_session_t *s, const clr_sio_packet_t *packet, uint8_t frame,
+                          uint64_t handle, const clr_worker_t *w, uint64_t value)
 {
-    if (packet->attachments > 0) {
-        clr_sio_pending_t *p = clr_xcalloc(1, sizeof(*p));
-        *p = (clr_sio_pending_t){.handle = w ? handle : 0,
-                                 .serial = w ? clr_worker_serial(w) : 0,
-                                 .left = packet->attachments,
-                                 .frame = frame};
-        clr_buf_append_le(&p->payload, value, 8);
-        clr_write_str(&p->payload, packet->json);
-        clr_buf_append_le(&p->payload, packet->attachments, 2);
-        s->sio.pending = p;
-    } else if (handle && w) {
+    clr_sio_pending_t *p = clr_xcalloc(1, sizeof(*p));
+    p->handle = w ? handle : 0;
+    p->serial = w ? clr_worker_serial(w) : 0;
+    p->left = packet->attachments;
+    p->frame = frame;
+    clr_buf_append_le(&p->payload, value, 8);
+    clr_write_str(&p->payload, packet->json);
+    clr_buf_append_le(&p->payload, packet->attachments, 2);
+    s->sio.pending = p;
+}
+
+/* Sends the event or ack, or keeps it until its attachments are there. `value` is the ack id or the
+ * token; without a worker the packet is dropped. */
+static void deliver(clr_eio_session_t *s, const incoming_t *in, uint8_t frame, uint64_t handle,
+                    clr_worker_t *w, uint64_t value)
+{
+    const clr_sio_packet_t *packet = &in->packet;
+    if (packet->attachments > 0 && !in->attachments) {
+        begin_pending(s, packet, frame, handle, w, value);
+    } else if (w) {
         clr_buf_t *out = clr_worker_begin(w, frame, 0, handle);
         clr_buf_append_le(out, value, 8);
-        clr_write_data(out, packet->json, NULL, 0);
+        clr_write_data(out, packet->json, in->attachments, (uint16_t)packet->attachments);
         clr_worker_end(w);
     }
 }
@@ -133,58 +147,85 @@ static void on_connect(clr_eio_session_t *s, const clr_sio_packet_t *packet)
 
 /* A packet for a namespace in which the client has no socket. After the app disconnected one, the
  * client could not know yet; otherwise it breaks the rules. */
-static void on_stray(clr_eio_session_t *s, const clr_sio_packet_t *packet)
+static void on_stray(clr_eio_session_t *s, const incoming_t *in)
 {
     if (!s->sio.kicked)
         violation(s, "a packet for a namespace that it is not in");
     else
-        deliver(s, packet, 0, 0, NULL, 0);
+        deliver(s, in, CLR_FRAME_SIO_EVENT, 0, NULL, 0);
 }
 
-static void on_ack(clr_eio_session_t *s, clr_sio_socket_t *socket, const clr_sio_packet_t *packet)
+static void on_ack(clr_eio_session_t *s, clr_sio_socket_t *socket, const incoming_t *in)
 {
     uint32_t serial;
     uint64_t token = 0;
     clr_worker_t *w = NULL;
-    if (clr_sio_socket_take_ack(socket, packet->id, &serial, &token))
+    if (clr_sio_socket_take_ack(socket, in->packet.id, &serial, &token))
         w = clr_dispatch_worker(s->server->gw, serial);
-    deliver(s, packet, CLR_FRAME_SIO_ACK, w ? socket->handle : 0, w, token);
+    deliver(s, in, CLR_FRAME_SIO_ACK, socket->handle, w, token);
 }
 
-static void on_packet(clr_eio_session_t *s, const clr_sio_packet_t *packet)
+static void on_event(clr_eio_session_t *s, clr_sio_socket_t *socket, const incoming_t *in)
 {
+    uint64_t ack = in->packet.id == CLR_SIO_NO_ID ? CLR_NO_ACK : in->packet.id;
+    deliver(s, in, CLR_FRAME_SIO_EVENT, socket->handle, s->worker, ack);
+}
+
+static void on_packet(clr_eio_session_t *s, const incoming_t *in)
+{
+    const clr_sio_packet_t *packet = &in->packet;
     if (packet->type == CLR_SIO_CONNECT) {
         on_connect(s, packet);
         return;
     }
     clr_sio_socket_t *socket = clr_sio_socket_find(s, packet->nsp);
     bool is_disconnect = packet->type == CLR_SIO_DISCONNECT;
-    if (!socket || (socket->starting && !is_disconnect)) {
-        on_stray(s, packet);
-        return;
-    }
-    if (is_disconnect) {
+    if (!socket || (socket->starting && !is_disconnect))
+        on_stray(s, in);
+    else if (is_disconnect)
         clr_sio_socket_end(socket, CLR_REASON_CLIENT_DISCONNECT);
-    } else if (packet->type == CLR_SIO_ACK || packet->type == CLR_SIO_BINARY_ACK) {
-        on_ack(s, socket, packet);
-    } else {
-        uint64_t ack = packet->id == CLR_SIO_NO_ID ? CLR_NO_ACK : packet->id;
-        deliver(s, packet, CLR_FRAME_SIO_EVENT, socket->handle, s->worker, ack);
-    }
+    else if (packet->type == CLR_SIO_ACK || packet->type == CLR_SIO_BINARY_ACK)
+        on_ack(s, socket, in);
+    else
+        on_event(s, socket, in);
+}
+
+static void on_text(clr_eio_session_t *s, clr_str_t text)
+{
+    incoming_t in = {.attachments = NULL};
+    const char *why = "";
+    if (s->sio.pending)
+        violation(s, "a text packet instead of an attachment");
+    else if (clr_sio_packet_parse(text, &in.packet, &why) != 0)
+        violation(s, why);
+    else
+        on_packet(s, &in);
+}
+
+/* The whole packet in one message. */
+static void on_msgpack(clr_eio_session_t *s, clr_str_t bytes)
+{
+    clr_str_t attachments[CLR_SIO_MAX_ATTACHMENTS];
+    incoming_t in = {.attachments = attachments};
+    const char *why = "";
+    if (clr_msgpack_parse(bytes, clr_eio_scratch(&s->server->eio->json), &in.packet, attachments,
+                          &why) != 0)
+        violation(s, why);
+    else
+        on_packet(s, &in);
 }
 
 void clr_sio_client_message(clr_eio_session_t *s, bool binary, clr_str_t data)
 {
-    clr_sio_packet_t packet;
-    const char *why = "";
-    if (binary)
+    bool msgpack = s->server->config.msgpack;
+    if (msgpack && binary)
+        on_msgpack(s, data);
+    else if (msgpack)
+        violation(s, "text where msgpack is spoken");
+    else if (binary)
         on_attachment(s, data);
-    else if (s->sio.pending)
-        violation(s, "a text packet instead of an attachment");
-    else if (clr_sio_packet_parse(data, &packet, &why) != 0)
-        violation(s, why);
     else
-        on_packet(s, &packet);
+        on_text(s, data);
 }
 
 /* ---- the session ---- */

@@ -1,9 +1,13 @@
 /* sio_packet.c: encoding of Socket.IO packets for WebSocket and polling. */
 #include "gateway/sio_packet.h"
 
+#include <stdlib.h>
+
 #include "base/base64.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "base/utf8.h"
-#include "gateway/eio_polling.h"
+#include "proto/msgpack.h"
 
 void clr_sio_packet_out_init(clr_sio_packet_out_t *p, clr_eio_server_t *server, uint8_t type,
                              clr_str_t nsp, const clr_data_t *data)
@@ -31,16 +35,40 @@ bool clr_sio_packet_out_is_valid(const clr_data_t *data)
            clr_utf8_is_valid(data->json);
 }
 
+static uint8_t wire_type(const clr_sio_packet_out_t *p)
+{
+    if (p->attachments.count == 0)
+        return p->type;
+    return p->type == CLR_SIO_EVENT ? CLR_SIO_BINARY_EVENT : CLR_SIO_BINARY_ACK;
+}
+
 /* "4" and all that precedes the JSON. */
 static clr_str_t encode_head(const clr_sio_packet_out_t *p, uint64_t id)
 {
-    uint8_t type = p->type;
-    if (p->attachments.count > 0)
-        type = type == CLR_SIO_EVENT ? CLR_SIO_BINARY_EVENT : CLR_SIO_BINARY_ACK;
     clr_buf_t *head = clr_eio_scratch(&p->server->eio->head);
     clr_buf_putc(head, CLR_EIO_MESSAGE);
-    clr_sio_packet_head(head, type, p->attachments.count, p->nsp, id);
+    clr_sio_packet_head(head, wire_type(p), p->attachments.count, p->nsp, id);
     return clr_buf_str(head);
+}
+
+/* The whole packet as one binary message, in eio->head; empty for JSON that is none. */
+static clr_str_t encode_msgpack(const clr_sio_packet_out_t *p, uint64_t id)
+{
+    clr_eio_t *eio = p->server->eio;
+    clr_buf_t *out = clr_eio_scratch(&eio->head);
+    clr_sio_packet_t packet = {.type = wire_type(p),
+                               .attachments = p->attachments.count,
+                               .nsp = p->nsp,
+                               .id = id,
+                               .json = p->json};
+    clr_strs_t list = p->attachments;
+    clr_str_t *items = clr_xmalloc((list.count + 1u) * sizeof(*items));
+    for (size_t i = 0; clr_strs_next(&list, &items[i]); i++)
+        continue;
+    if (clr_msgpack_append(out, clr_eio_scratch(&eio->payload), &packet, items) != 0)
+        clr_log_error("sio", "a packet was dropped: its JSON cannot be written as msgpack");
+    free(items);
+    return clr_buf_str(out);
 }
 
 static size_t attachment_bytes(clr_strs_t list, size_t each)
@@ -63,8 +91,21 @@ static void append_frame_head(clr_shared_t *out, uint8_t opcode, size_t n)
     append(out, clr_str(head, clr_ws_frame_head(head, opcode, n)));
 }
 
+static clr_shared_t *encode_msgpack_frame(const clr_sio_packet_out_t *p)
+{
+    clr_str_t message = encode_msgpack(p, CLR_SIO_NO_ID);
+    clr_shared_t *out = clr_shared_new(CLR_WS_HEAD_MAX + message.n);
+    if (message.n > 0) {
+        append_frame_head(out, CLR_WS_BINARY, message.n);
+        append(out, message);
+    }
+    return out;
+}
+
 static clr_shared_t *encode_frames(const clr_sio_packet_out_t *p)
 {
+    if (p->server->config.msgpack)
+        return encode_msgpack_frame(p);
     clr_str_t head = encode_head(p, CLR_SIO_NO_ID), item;
     clr_strs_t list = p->attachments;
     clr_shared_t *out = clr_shared_new(CLR_WS_HEAD_MAX + head.n + p->json.n +
@@ -79,16 +120,26 @@ static clr_shared_t *encode_frames(const clr_sio_packet_out_t *p)
     return out;
 }
 
+static void append_base64(clr_buf_t *text, clr_str_t bytes)
+{
+    clr_buf_putc(text, 'b');
+    clr_base64_encode(text, bytes.p, bytes.n);
+}
+
 clr_shared_t *clr_sio_packet_out_text(clr_sio_packet_out_t *p, uint64_t id)
 {
+    clr_str_t message = p->server->config.msgpack ? encode_msgpack(p, id) : CLR_STR_EMPTY;
     clr_buf_t *text = clr_eio_scratch(&p->server->eio->payload);
+    if (p->server->config.msgpack) {
+        append_base64(text, message);
+        return clr_shared_copy(clr_buf_str(text));
+    }
     clr_strs_t list = p->attachments;
     clr_buf_append_str(text, encode_head(p, id));
     clr_buf_append_str(text, p->json);
     for (clr_str_t item; clr_strs_next(&list, &item);) {
         clr_buf_putc(text, CLR_EIO_SEPARATOR);
-        clr_buf_putc(text, 'b');
-        clr_base64_encode(text, item.p, item.n);
+        append_base64(text, item);
     }
     return clr_shared_copy(clr_buf_str(text));
 }
@@ -100,6 +151,12 @@ static void send_text(clr_shared_t *text, clr_eio_session_t *s)
 
 void clr_sio_packet_out_send(clr_sio_packet_out_t *p, clr_eio_session_t *s, uint64_t id)
 {
+    if (p->server->config.msgpack) {
+        clr_str_t message = encode_msgpack(p, id);
+        if (message.n > 0)
+            clr_eio_session_send_binary(s, message);
+        return;
+    }
     if (s->ws || p->attachments.count == 0) {
         clr_strs_t list = p->attachments;
         clr_eio_session_send_text(s, encode_head(p, id), p->json);
