@@ -1,0 +1,390 @@
+"""AsyncServer: Socket.IO, with the API of python-socketio."""
+
+from __future__ import annotations
+
+from _clrun import Server
+
+from . import _registry, exceptions
+from ._engine import EngineServer
+from ._manager import Environs, Manager
+from ._settings import EngineSettings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    import logging
+    from collections.abc import Callable, Coroutine, Mapping
+    from typing import Any, TypeVar
+
+    from ._namespace import AsyncNamespace
+
+    Handler = TypeVar("Handler", bound=Callable[..., Any])
+    Result = TypeVar("Result")
+
+_SERIALIZERS = ("default", "msgpack")
+
+# What the client of a connect handler that returned False is told.
+_REJECTED = {"message": "Connection rejected by server"}
+# And that of one that raised the builtin ConnectionRefusedError, whose text was not meant for it.
+_REFUSED = {"message": "Connection refused by server"}
+
+
+class AsyncServer(Server):
+    """A Socket.IO server, with the API of python-socketio's AsyncServer.
+
+        sio = clrun.AsyncServer()
+
+        @sio.event
+        async def connect(sid, environ, auth):
+            ...  # return False or raise clrun.ConnectionRefusedError to refuse the client
+
+        @sio.on("message")
+        async def message(sid, data):
+            await sio.emit("message", data, skip_sid=sid)
+            return "ok"  # the answer to a client that asked for one
+
+        @sio.event
+        def disconnect(sid, reason):  # see AsyncServer.reason
+            ...
+
+    path: where it answers; each server of an app needs its own.
+    json: a module or object with dumps(obj, separators) and loads(str) instead of clrun's own JSON.
+    serializer: "default", or "msgpack" for clients with the msgpack parser.
+    async_handlers: False runs the handlers of one client one after another.
+    always_connect: True tells a client that it is connected before its connect handler has run.
+    namespaces: those that clients may join although they have no handlers; "*" for any.
+    ping_interval, ping_timeout: seconds, int or float; also as attributes of `eio`.
+    connect_timeout: seconds that a client has for joining its first namespace.
+    max_http_buffer_size, transports, allow_upgrades, cors_allowed_origins, cors_credentials,
+    cookie, http_compression, compression_threshold: as in python-engineio. Its other arguments are
+    accepted and ignored.
+
+    `emit` and `send` are to be awaited; they return when the message is queued. data: None for no
+    argument, a tuple for several, anything else for one; bytes may be anywhere in lists and dicts.
+    to, room: a sid or room, or a list of them; without it everyone in the namespace. skip_sid: the
+    sid or list of sids that gets nothing. callback: called with the arguments of each client's
+    answer. namespace: "/" unless told otherwise, here and in all other methods.
+    """
+
+    reason = EngineServer.reason
+    handlers: dict[str, dict[str, Callable[..., Any]]]
+    namespace_handlers: dict[str, AsyncNamespace]
+    namespaces: str | list[str]
+
+    def __init__(
+        self,
+        client_manager: object = None,
+        logger: bool | logging.Logger = False,
+        json: Any = None,
+        async_handlers: bool = True,
+        namespaces: str | list[str] | None = None,
+        *,
+        path: str = "/socket.io",
+        serializer: str = "default",
+        always_connect: bool = False,
+        async_mode: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        if serializer not in _SERIALIZERS:
+            raise ValueError(f"serializer: expected one of {_SERIALIZERS}, not {serializer!r}")
+        if client_manager is not None:
+            from warnings import warn
+
+            warn("client_manager is ignored: the gateway connects all workers", stacklevel=2)
+        self.handlers = {}
+        self.namespace_handlers = {}
+        self.namespaces = namespaces or ["/"]
+        self.json = json
+        self.async_handlers = bool(async_handlers)
+        self.always_connect = bool(always_connect)
+        self.async_mode = "asgi"
+        self.manager = Manager(self)
+        self._logger = logger
+        self._serializer = serializer
+        # Tasks, of which the event loop itself keeps only weak references.
+        self._background: set[asyncio.Task[Any]] = set()
+        self.eio = EngineSettings("socketio", path, self._redeclare, **options)
+        _registry.current().add(self)
+
+    @property
+    def path(self) -> str:
+        return self.eio.path
+
+    @property
+    def logger(self) -> logging.Logger:
+        """The logger that was given to the constructor, or else "clrun.server"."""
+        if not isinstance(self._logger, (bool, type(None))):
+            return self._logger
+        import logging
+
+        return logging.getLogger("clrun.server")
+
+    # ---- handlers ----
+
+    def on(
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
+    ) -> Any:
+        """Register the handler of an event, plain or async. Without a handler it is a decorator.
+
+        The event "*" takes those without a handler of their own, its name as the first argument;
+        the namespace "*" likewise, its name before the sid.
+        """
+
+        def set_handler(handler: Handler) -> Handler:
+            self.handlers.setdefault(namespace or "/", {})[event] = handler
+            return handler
+
+        if handler is None:
+            return set_handler
+        set_handler(handler)
+        return None
+
+    def event(
+        self, handler: Callable[..., Any] | None = None, *, namespace: str | None = None
+    ) -> Any:
+        """Register a handler under its own name: `@sio.event`, `@sio.event(namespace="/chat")`."""
+
+        def set_handler(handler: Handler) -> Handler:
+            self.on(handler.__name__, handler, namespace)
+            return handler
+
+        return set_handler if handler is None else set_handler(handler)
+
+    def register_namespace(self, namespace_handler: AsyncNamespace) -> None:
+        """Register an instance of a class of handlers. ValueError if it is no AsyncNamespace."""
+        from ._namespace import AsyncNamespace
+
+        if not isinstance(namespace_handler, AsyncNamespace):
+            raise ValueError("Not a namespace instance")
+        if not namespace_handler.is_asyncio_based():
+            raise ValueError("Not a valid namespace class for this server")
+        namespace_handler._set_server(self)
+        self.namespace_handlers[namespace_handler.namespace] = namespace_handler
+
+    # ---- asking clients ----
+
+    async def call(
+        self,
+        event: str,
+        data: Any = None,
+        to: str | None = None,
+        sid: str | None = None,
+        namespace: str | None = None,
+        timeout: float | None = 60,
+        ignore_queue: bool = False,
+    ) -> Any:
+        """Emit to a client and wait for its answer: None, the value, or a tuple of several.
+
+        clrun.TimeoutError when none came within `timeout` seconds, None for no limit.
+        """
+        to = to or sid
+        if not to:
+            raise ValueError("Cannot use call() to broadcast.")
+        if not self.async_handlers:
+            raise RuntimeError("Cannot use call() when async_handlers is False.")
+        import asyncio
+
+        future = asyncio.get_running_loop().create_future()
+        token = self._call(event, data, to, namespace or "/", future)
+        if token == 0 and timeout is None:
+            raise exceptions.TimeoutError  # the client is gone; nobody else will answer
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await future
+        except TimeoutError:
+            raise exceptions.TimeoutError from None
+        finally:
+            if not future.done() or future.cancelled():
+                self._forget(token)
+        return None if not answer else answer[0] if len(answer) == 1 else answer
+
+    # ---- rooms ----
+
+    async def enter_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
+        """Put a client into a room. KeyError, or ValueError, if there is no such client."""
+        namespace = namespace or "/"
+        joined = self._join(sid, room, namespace)
+        if not isinstance(joined, bool):
+            joined = await joined  # a client of another worker
+        if joined:
+            return
+        if not self._sids(namespace):
+            raise ValueError("sid is not connected to requested namespace")
+        raise KeyError(sid)
+
+    async def leave_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
+        """Take a client out of a room. Nothing happens if it is not there."""
+        self._leave(sid, room, namespace or "/")
+
+    async def close_room(self, room: Any, namespace: str | None = None) -> None:
+        """Take all clients out of a room."""
+        self._close_room(room, namespace or "/")
+
+    def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
+        """The rooms of a client of this worker; one is the client's own, named as its sid."""
+        return self._rooms(sid, namespace or "/")
+
+    # ---- clients ----
+
+    async def get_session(self, sid: str, namespace: str | None = None) -> dict[str, Any]:
+        """The client's session, a dict that lives as long as the client. KeyError without one."""
+        return self._session(sid, namespace or "/")
+
+    async def save_session(
+        self, sid: str, session: dict[str, Any], namespace: str | None = None
+    ) -> None:
+        """Replace the client's session by this dict. KeyError if there is no such client."""
+        self._save_session(sid, session, namespace or "/")
+
+    def session(self, sid: str, namespace: str | None = None) -> _Session:
+        """`async with sio.session(sid) as session:` saves the session at the end of the block."""
+        return _Session(self, sid, namespace)
+
+    async def disconnect(
+        self, sid: str, namespace: str | None = None, ignore_queue: bool = False
+    ) -> None:
+        """Disconnect a client from the namespace. Unknown ones are ignored."""
+        self._kick(sid, namespace or "/")
+
+    def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """The WSGI environ of the request the client came with. None if there is no such client."""
+        return self._environ(sid, namespace or "/")
+
+    def transport(self, sid: str, namespace: str | None = None) -> str:
+        """The client's transport, "polling" or "websocket". KeyError if there is no such client."""
+        return self._transport(sid, namespace or "/")
+
+    @property
+    def environ(self) -> Mapping[str, dict[str, Any]]:
+        """get_environ() of each client of this worker, by the id of its Engine.IO session."""
+        return Environs(self)
+
+    # ---- for apps that were written for other event loops ----
+
+    def is_asyncio_based(self) -> bool:
+        return True
+
+    def start_background_task(
+        self, target: Callable[..., Coroutine[Any, Any, Result]], *args: Any, **kwargs: Any
+    ) -> asyncio.Task[Result]:
+        """Run the coroutine function `target` in the background. Returns the asyncio.Task."""
+        import asyncio
+
+        task = asyncio.ensure_future(target(*args, **kwargs))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    async def sleep(self, seconds: float = 0) -> None:
+        """asyncio.sleep()."""
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+    async def shutdown(self) -> None:
+        """Nothing to do: what runs beside the handlers is the gateway's."""
+
+    # ---- called by _clrun ----
+
+    def _declaration(self) -> dict[str, Any]:
+        return self.eio.declaration(serializer=self._serializer)
+
+    def _redeclare(self) -> None:
+        _registry.redeclare(self)
+
+    def _origin_allowed(self, origin: str, environ: dict[str, Any]) -> bool:
+        return self.eio.origin_allowed(origin, environ)
+
+    async def _run_connect(
+        self, sid: str, namespace: str, environ: dict[str, Any], auth: Any
+    ) -> dict[str, Any] | None:
+        """None accepts the client, a dict is what the refused one is told.
+
+        Any other exception refuses as well, and is reported by the caller.
+        """
+        handler, args = self._lifecycle_handler("connect", sid, namespace)
+        if handler is None:
+            return None
+        args = (*args, environ)
+        try:
+            # A handler need not take the client's auth data, or may insist on some.
+            if auth:
+                result = await _run_either(handler, (*args, auth), args)
+            else:
+                result = await _run_either(handler, args, (*args, None))
+        except exceptions.ConnectionRefusedError as refusal:
+            return refusal.error_args
+        except ConnectionRefusedError:
+            return _REFUSED
+        return _REJECTED if result is False else None
+
+    async def _run_disconnect(self, sid: str, namespace: str, reason: str) -> None:
+        handler, args = self._lifecycle_handler("disconnect", sid, namespace)
+        if handler is not None:
+            await _run_either(handler, (*args, reason), args)
+
+    def _lifecycle_handler(
+        self, event: str, sid: str, namespace: str
+    ) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
+        """Who handles connect or disconnect (never "*"), and what its arguments begin with."""
+        for where, args in ((namespace, (sid,)), ("*", (namespace, sid))):
+            handler = self.handlers.get(where, {}).get(event)
+            if handler is not None:
+                return handler, args
+        for where, args in ((namespace, (sid,)), ("*", (namespace, sid))):
+            if where in self.namespace_handlers:
+                return self.namespace_handlers[where].trigger_event, (event, *args)
+        return None, ()
+
+
+async def _run(handler: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    result = handler(*args)
+    return await result if hasattr(result, "__await__") else result
+
+
+async def _run_either(
+    handler: Callable[..., Any], args: tuple[Any, ...], other: tuple[Any, ...]
+) -> Any:
+    """Run a handler with args or, if it does not take those, with other."""
+    try:
+        return await _run(handler, args)
+    except TypeError as error:
+        if not _did_not_fit(error, handler, args):
+            raise
+    return await _run(handler, other)
+
+
+def _did_not_fit(error: TypeError, handler: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+    """Whether the call itself failed, and not the body of the handler, which must run only once."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    code = None if trace is None else trace.tb_frame.f_code
+    if code is _run.__code__ or code is not None and code.co_name == "trigger_event":
+        return True
+    # It may be wrapped by a decorator, which did the call that failed.
+    from inspect import signature
+
+    try:
+        signature(handler).bind(*args)
+    except TypeError:
+        return True
+    except ValueError:
+        return False  # its signature is not known
+    return False
+
+
+class _Session:
+    def __init__(self, server: AsyncServer, sid: str, namespace: str | None) -> None:
+        self._server = server
+        self._sid = sid
+        self._namespace = namespace
+        self._session: dict[str, Any] = {}
+
+    async def __aenter__(self) -> dict[str, Any]:
+        self._session = await self._server.get_session(self._sid, self._namespace)
+        return self._session
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._server.save_session(self._sid, self._session, self._namespace)
