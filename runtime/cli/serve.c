@@ -353,6 +353,7 @@ static void run(serve_t *s)
         .home = &s->home,
         .loop = s->options->loop,
         .log_level = s->options->log_level,
+        .graceful_timeout_ms = s->options->graceful_timeout,
     };
     start_signals(s);
     clr_timer_init(&s->drain_timer, on_drain_timer);

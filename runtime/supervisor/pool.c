@@ -24,6 +24,7 @@
 #define LOADING_WARN_MS   30000 /* an app may load for long; say so once */
 #define PROCESS_LINGER_MS 5000  /* a process without its link: it may be writing a core dump */
 #define LINK_LINGER_MS    500   /* a link without its process: a child of it holds the descriptor */
+#define FAILED_KILL_MS    2000  /* a worker that said that the app cannot be loaded */
 #define LOADING_KILL_MS   500   /* a loading worker that is asked to stop */
 
 typedef enum slot_state {
@@ -45,7 +46,7 @@ typedef struct slot {
     clr_timer_t timer;    /* what for depends on the state */
     bool process_up;      /* the handle is not closed */
     bool exited;          /* the process is reaped: its pid is no longer ours */
-    bool terminated;      /* SIGTERM was sent */
+    bool terminated;      /* SIGTERM was sent, or is not needed */
     int pid;
     int spawn_error;
     int64_t exit_status;
@@ -151,13 +152,24 @@ static void slot_escalate(slot_t *s)
         clr_worker_detach(s->worker);
 }
 
-static void pool_fail(clr_pool_t *pool, int status, clr_str_t text)
+/* The worker that said why exits by itself; what the others would say is the same. */
+static void pool_fail(clr_pool_t *pool, slot_t *failed, int status, clr_str_t text)
 {
+    clr_loop_t *loop = pool->gw->loop;
     if (pool->failed || pool->stopping)
         return;
     pool->failed = pool->stopping = true;
-    for (unsigned i = 0; i < pool->options.workers; i++)
-        slot_stop(&pool->slots[i], LOADING_KILL_MS);
+    for (unsigned i = 0; i < pool->options.workers; i++) {
+        slot_t *s = &pool->slots[i];
+        if (s != failed)
+            slot_kill(s, SIGKILL);
+        if (s->state == SLOT_GONE)
+            continue;
+        set_state(s, SLOT_STOPPING);
+        s->terminated = true;
+        s->kill_at_ms = clr_loop_now(loop) + FAILED_KILL_MS;
+        clr_loop_timer_start_at(loop, &s->timer, s->kill_at_ms);
+    }
     pool->ops->on_failed(pool, status, text, pool->ctx);
     check_stopped(pool);
 }
@@ -206,7 +218,7 @@ static void slot_died(slot_t *s)
     }
     set_state(s, SLOT_GONE);
     snprintf(text, sizeof(text), "worker %u %s before the app was loaded", s->number, death);
-    pool_fail(pool, s->spawn_error ? CLR_EXIT_RUNTIME : CLR_EXIT_APP, clr_str_c(text));
+    pool_fail(pool, s, s->spawn_error ? CLR_EXIT_RUNTIME : CLR_EXIT_APP, clr_str_c(text));
 }
 
 static void slot_check(slot_t *s)
@@ -281,7 +293,7 @@ static void on_failed(clr_worker_t *w, uint8_t kind, clr_str_t text, void *ctx)
     if (pool->stopping)
         return;
     if (!pool->was_ready) {
-        pool_fail(pool, kind == CLR_FAILED_NOT_FOUND ? CLR_EXIT_USAGE : CLR_EXIT_APP, text);
+        pool_fail(pool, s, kind == CLR_FAILED_NOT_FOUND ? CLR_EXIT_USAGE : CLR_EXIT_APP, text);
         return;
     }
     uint64_t hash = clr_hash(text, 0);

@@ -26,6 +26,7 @@ typedef struct clr_pool_options {
     const clr_home_t *home;
     const char *loop;      /* "asyncio" or "uvloop" */
     const char *log_level; /* as on the command line */
+    uint64_t graceful_timeout_ms;
 } clr_pool_options_t;
 
 typedef struct clr_pool_ops {

@@ -36,6 +36,8 @@ void clr_spawn_config(clr_buf_t *out, const clr_pool_options_t *options, unsigne
     append_member(out, "loop", options->loop);
     append_member(out, "log_level", options->log_level);
     append_member(out, "version", CLR_VERSION);
+    clr_buf_printf(out, ",\"graceful_timeout_ms\":%llu",
+                   (unsigned long long)options->graceful_timeout_ms);
     clr_buf_putc(out, '}');
 }
 

@@ -269,5 +269,5 @@ def test_missing_uvloop(app):
         env={**os.environ, **CLEAN},
         timeout=scaled(20),
     )
-    assert result.returncode == 3, result
+    assert result.returncode == 2, result
     assert "uvloop" in result.stderr and "not installed" in result.stderr

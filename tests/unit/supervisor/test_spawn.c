@@ -16,12 +16,17 @@ TEST(bootstrap_quotes_any_path)
 TEST(config_is_json)
 {
     clr_app_t app = {.target = "my \"app\".py", .attr = "sio"};
-    clr_pool_options_t options = {.workers = 3, .app = &app, .loop = "uvloop", .log_level = "info"};
+    clr_pool_options_t options = {.workers = 3,
+                                  .app = &app,
+                                  .loop = "uvloop",
+                                  .log_level = "info",
+                                  .graceful_timeout_ms = 10000};
     clr_buf_t out = {0};
     clr_spawn_config(&out, &options, 2);
     EXPECT_STR_C(clr_buf_str(&out),
                  "{\"worker\":2,\"workers\":3,\"app\":\"my \\\"app\\\".py\",\"attr\":\"sio\","
-                 "\"loop\":\"uvloop\",\"log_level\":\"info\",\"version\":\"0.1.0\"}");
+                 "\"loop\":\"uvloop\",\"log_level\":\"info\",\"version\":\"0.1.0\",\"graceful_"
+                 "timeout_ms\":10000}");
     clr_buf_clear(&out);
     app.attr = NULL;
     clr_spawn_config(&out, &options, 1);
