@@ -1,0 +1,229 @@
+/* environ.c: a request head to the dict that handlers see. */
+#include "server.h"
+
+#define MAX_NAME 200
+
+/* Sets dict[key] = value; takes value, which may be NULL with an exception. */
+static int set(PyObject *dict, const char *key, PyObject *value)
+{
+    int status = value ? PyDict_SetItemString(dict, key, value) : -1;
+    Py_XDECREF(value);
+    return status;
+}
+
+static PyObject *text(clr_str_t s)
+{
+    return PyUnicode_DecodeUTF8(s.p, (Py_ssize_t)s.n, "replace");
+}
+
+static PyObject *bytes(clr_str_t s)
+{
+    return PyBytes_FromStringAndSize(s.p, (Py_ssize_t)s.n);
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The path with its %XX decoded. */
+static PyObject *decoded_path(clr_str_t raw)
+{
+    clr_buf_t out = {0};
+    for (size_t i = 0; i < raw.n; i++) {
+        int high = raw.p[i] == '%' && i + 2 < raw.n ? hex_digit(raw.p[i + 1]) : -1;
+        int low = high >= 0 ? hex_digit(raw.p[i + 2]) : -1;
+        clr_buf_putc(&out, low >= 0 ? (char)(high << 4 | low) : raw.p[i]);
+        i += low >= 0 ? 2 : 0;
+    }
+    PyObject *path = text(clr_buf_str(&out));
+    clr_buf_deinit(&out);
+    return path;
+}
+
+/* HTTP_ACCEPT_LANGUAGE; the two headers that CGI knows by their own names. */
+static PyObject *header_key(clr_state_t *st, clr_str_t name)
+{
+    char key[5 + MAX_NAME] = "HTTP_";
+    if (name.n > MAX_NAME)
+        return NULL;
+    bool bare =
+        clr_str_ieq(name, CLR_STR("content-type")) || clr_str_ieq(name, CLR_STR("content-length"));
+    size_t n = bare ? 0 : 5;
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        key[n++] = c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    }
+    return n <= CLR_VALUES_CACHED ? clr_values_string(st, key, n) : text(clr_str(key, n));
+}
+
+/* One header: into the environ, where repeats are joined, and the scope's list. */
+static int add_header(clr_state_t *st, PyObject *environ, PyObject *list, clr_str_t name,
+                      clr_str_t value)
+{
+    PyObject *pair =
+        Py_BuildValue("(y#y#)", name.p, (Py_ssize_t)name.n, value.p, (Py_ssize_t)value.n);
+    int status = pair ? PyList_Append(list, pair) : -1;
+    Py_XDECREF(pair);
+    if (status < 0)
+        return -1;
+    PyObject *s = PyUnicode_DecodeUTF8(value.p, (Py_ssize_t)value.n, NULL);
+    PyObject *key = s ? header_key(st, name) : NULL;
+    if (!key) {
+        Py_XDECREF(s);
+        PyErr_Clear(); /* not UTF-8: only in the scope */
+        return 0;
+    }
+    PyObject *before = PyDict_GetItemWithError(environ, key);
+    if (before) {
+        PyObject *joined = PyUnicode_FromFormat("%U,%U", before, s);
+        Py_DECREF(s);
+        s = joined;
+    }
+    status = s ? PyDict_SetItem(environ, key, s) : -1;
+    Py_DECREF(key);
+    Py_XDECREF(s);
+    return status;
+}
+
+/* The list of the scope, or NULL with an exception. */
+static PyObject *add_headers(clr_state_t *st, PyObject *environ, clr_strs_t headers)
+{
+    PyObject *list = PyList_New(0);
+    clr_str_t name, value;
+    while (list && clr_strs_next(&headers, &name) && clr_strs_next(&headers, &value)) {
+        if (add_header(st, environ, list, name, value) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+/* (host, port), or None for a Unix socket. */
+static PyObject *address(clr_str_t host, uint16_t port)
+{
+    if (host.n == 0)
+        Py_RETURN_NONE;
+    return Py_BuildValue("(s#i)", host.p, (Py_ssize_t)host.n, (int)port);
+}
+
+static PyObject *scope(const clr_request_head_t *head, clr_str_t path, clr_str_t query,
+                       PyObject *headers)
+{
+    bool websocket = head->transport == CLR_TRANSPORT_WEBSOCKET;
+    PyObject *dict = PyDict_New();
+    if (!dict)
+        return NULL;
+    const char *scheme =
+        websocket ? (head->secure ? "wss" : "ws") : (head->secure ? "https" : "http");
+    int status =
+        set(dict, "type", PyUnicode_FromString(websocket ? "websocket" : "http")) |
+        set(dict, "asgi", Py_BuildValue("{ssss}", "version", "3.0", "spec_version", "2.3")) |
+        set(dict, "http_version", PyUnicode_FromFormat("1.%d", (int)head->http_minor)) |
+        set(dict, "scheme", PyUnicode_FromString(scheme)) | set(dict, "path", decoded_path(path)) |
+        set(dict, "raw_path", bytes(path)) | set(dict, "query_string", bytes(query)) |
+        set(dict, "root_path", text(CLR_STR_EMPTY)) | set(dict, "headers", Py_NewRef(headers)) |
+        set(dict, "client", address(head->peer_host, head->peer_port)) |
+        set(dict, "server", address(head->local_host, head->local_port));
+    if (websocket)
+        status |= set(dict, "subprotocols", PyList_New(0));
+    else
+        status |= set(dict, "method", text(head->method));
+    if (status < 0)
+        Py_CLEAR(dict);
+    return dict;
+}
+
+static int add_request(PyObject *environ, const clr_request_head_t *head, clr_str_t path,
+                       clr_str_t query)
+{
+    PyObject *decoded = decoded_path(path);
+    PyObject *query_text = text(query);
+    PyObject *uri = NULL;
+    if (decoded && query_text)
+        uri = query.n ? PyUnicode_FromFormat("%U?%U", decoded, query_text) : Py_NewRef(decoded);
+    int status =
+        set(environ, "PATH_INFO", decoded) | set(environ, "QUERY_STRING", query_text) |
+        set(environ, "RAW_URI", uri) | set(environ, "REQUEST_METHOD", text(head->method)) |
+        set(environ, "SERVER_PROTOCOL", PyUnicode_FromFormat("HTTP/1.%d", (int)head->http_minor)) |
+        set(environ, "REMOTE_ADDR", text(head->peer_host)) |
+        set(environ, "REMOTE_PORT", PyUnicode_FromFormat("%d", (int)head->peer_port)) |
+        set(environ, "SERVER_NAME", text(head->local_host)) |
+        set(environ, "SERVER_PORT", PyUnicode_FromFormat("%d", (int)head->local_port));
+    return status < 0 ? -1 : 0;
+}
+
+static int add_scheme(PyObject *environ, const clr_request_head_t *head)
+{
+    PyObject *proto = PyDict_GetItemString(environ, "HTTP_X_FORWARDED_PROTO");
+    return set(environ, "wsgi.url_scheme",
+               proto ? Py_NewRef(proto) : PyUnicode_FromString(head->secure ? "https" : "http"));
+}
+
+static int fill(clr_state_t *st, PyObject *environ, clr_str_t request)
+{
+    clr_reader_t r = clr_reader(request);
+    clr_request_head_t head = clr_read_request(&r);
+    if (clr_reader_done(&r) != 0) {
+        PyErr_SetString(PyExc_ValueError, "invalid request head");
+        return -1;
+    }
+    ptrdiff_t mark = clr_str_chr(head.target, '?');
+    clr_str_t path = mark < 0 ? head.target : clr_str(head.target.p, (size_t)mark);
+    clr_str_t query = mark < 0 ? CLR_STR_EMPTY : clr_str_from(head.target, (size_t)mark + 1);
+    if (PyDict_Update(environ, st->environ_base) < 0 ||
+        add_request(environ, &head, path, query) < 0)
+        return -1;
+    PyObject *headers = add_headers(st, environ, head.headers);
+    int status = headers ? set(environ, "asgi.scope", scope(&head, path, query, headers)) : -1;
+    Py_XDECREF(headers);
+    return status < 0 ? -1 : add_scheme(environ, &head);
+}
+
+/* clrun._environ, once. */
+static int use_environ(clr_state_t *st)
+{
+    if (st->environ_base)
+        return 0;
+    PyObject *module = PyImport_ImportModule("clrun._environ");
+    PyObject *base = module ? PyObject_CallMethod(module, "base", NULL) : NULL;
+    if (base && (st->environ_type = PyObject_GetAttrString(module, "Environ")) != NULL)
+        st->environ_base = Py_NewRef(base);
+    Py_XDECREF(module);
+    Py_XDECREF(base);
+    return st->environ_base ? 0 : -1;
+}
+
+PyObject *clr_environ_build(clr_wlink_t *link, clr_str_t request)
+{
+    clr_state_t *st = link->st;
+    if (use_environ(st) < 0)
+        return NULL;
+    PyObject *environ = PyObject_CallNoArgs(st->environ_type);
+    if (environ && fill(st, environ, request) < 0)
+        Py_CLEAR(environ);
+    return environ;
+}
+
+PyObject *clr_environ_get(clr_session_t *session)
+{
+    if (session->environ)
+        return Py_NewRef(session->environ);
+    clr_wlink_t *link = session->link;
+    PyObject *environ = clr_environ_build(link, clr_session_request(session));
+    if (!environ)
+        return NULL;
+    clr_str_t sid = clr_session_sid(session);
+    PyObject *keep = PyObject_GetAttrString((PyObject *)link, "_keep_environ");
+    PyObject *key = keep ? bytes(sid) : NULL;
+    PyObject *bound =
+        key ? PyObject_CallMethodObjArgs(environ, link->st->n._bind, keep, key, NULL) : NULL;
+    Py_XDECREF(keep);
+    Py_XDECREF(key);
+    if (!bound)
+        Py_CLEAR(environ);
+    Py_XDECREF(bound);
+    return environ;
+}

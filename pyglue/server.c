@@ -1,0 +1,504 @@
+/* server.c: Server, the C base of AsyncServer: everything about sockets, rooms and sessions. */
+#include "server.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+/* ---- what both kinds of server share ---- */
+
+int clr_app_check(clr_app_t *app)
+{
+    if (app->host)
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError,
+                    "clrun: not running under clrun (start the app with `clrun app.py`)");
+    return -1;
+}
+
+PyObject *clr_app_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    (void)args;
+    (void)kwargs;
+    clr_state_t *st = clr_state_of_type(type);
+    if (!st)
+        return NULL;
+    clr_app_t *app = (clr_app_t *)PyType_GenericAlloc(type, 0);
+    if (!app)
+        return NULL;
+    app->st = st;
+    app->handlers = PyDict_New();
+    if (!app->handlers)
+        Py_CLEAR(app);
+    return (PyObject *)app;
+}
+
+int clr_app_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    clr_app_t *app = (clr_app_t *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT((PyObject *)app->link);
+    Py_VISIT(app->handlers);
+    return 0;
+}
+
+int clr_app_clear(PyObject *self)
+{
+    clr_app_t *app = (clr_app_t *)self;
+    app->host = NULL;
+    Py_CLEAR(app->link);
+    Py_CLEAR(app->handlers);
+    return 0;
+}
+
+/* ---- finding ---- */
+
+static clr_space_t *space_of(clr_server_t *server, PyObject *namespace)
+{
+    if (!namespace || namespace == Py_None)
+    namespace = server->app.st->slash;
+    return server->app.host ? clr_space_find(server->app.host, namespace) : NULL;
+}
+
+/* Also one whose disconnect handler runs; NULL without an exception. */
+static clr_socket_t *socket_of(PyObject *self, PyObject *sid, PyObject *namespace)
+{
+    clr_space_t *space = space_of((clr_server_t *)self, namespace);
+    return space ? clr_socket_find(space, sid) : NULL;
+}
+
+static int check_args(Py_ssize_t nargs, Py_ssize_t want, const char *usage)
+{
+    if (nargs == want)
+        return 0;
+    PyErr_SetString(PyExc_TypeError, usage);
+    return -1;
+}
+
+/* rooms(sid, namespace=None) and its like: the two arguments, borrowed. */
+static int parse_sid(PyObject *args, PyObject *kwargs, const char *format, PyObject **sid,
+                     PyObject **namespace)
+{
+    static char *keywords[] = {"sid", "namespace", NULL};
+    *namespace = Py_None;
+    return PyArg_ParseTupleAndKeywords(args, kwargs, format, keywords, sid, namespace) ? 0 : -1;
+}
+
+/* ---- rooms ---- */
+
+static bool utf8(PyObject *s, clr_str_t *out)
+{
+    Py_ssize_t n;
+    const char *p = PyUnicode_Check(s) ? PyUnicode_AsUTF8AndSize(s, &n) : NULL;
+    if (!p && !PyErr_Occurred())
+        PyErr_Format(PyExc_TypeError, "expected a str, not %R", s);
+    *out = p ? clr_str(p, (size_t)n) : CLR_STR_EMPTY;
+    return p != NULL;
+}
+
+/* SIO_REMOTE for a sid that is not one of this worker's. Returns a future of the REPLY, None when
+ * no reply is wanted, or NULL with an exception. */
+static PyObject *send_remote(clr_server_t *server, PyObject *sid, PyObject *namespace, uint8_t op,
+                             PyObject *key, bool wants_reply)
+{
+    clr_wlink_t *link = server->app.link;
+    clr_str_t sid_s, nsp_s, room_s = CLR_STR_EMPTY;
+    if (namespace == Py_None)
+    namespace = server->app.st->slash;
+    if (!utf8(sid, &sid_s) || !utf8(namespace, &nsp_s) || (key && !utf8(key, &room_s)))
+        return NULL;
+    PyObject *future = Py_NewRef(Py_None);
+    uint64_t token = 0;
+    if (wants_reply) {
+        Py_DECREF(future);
+        future = PyObject_CallMethodObjArgs(link->loop, link->st->n.create_future, NULL);
+        if (!future)
+            return NULL;
+        token = clr_acks_add(server->app.host, future, false, NULL);
+    }
+    clr_buf_t *out = clr_wlink_out(link);
+    size_t begun = clr_frame_begin(out, CLR_FRAME_SIO_REMOTE, 0, 0);
+    clr_buf_append_le(out, server->app.host->number, 2);
+    clr_write_str(out, nsp_s);
+    clr_write_str(out, sid_s);
+    clr_buf_append_le(out, op, 1);
+    clr_write_str(out, room_s);
+    clr_buf_append_le(out, token, 8);
+    clr_frame_end(out, begun);
+    clr_wlink_sent(link);
+    return future;
+}
+
+static int send_room(clr_socket_t *s, uint8_t type, PyObject *key)
+{
+    clr_str_t name;
+    if (!utf8(key, &name))
+        return -1;
+    if (s->stream)
+        clr_wlink_send_str(s->space->host->link, type, 0, s->stream, name);
+    return 0;
+}
+
+/* _enter_room(sid, room, namespace) -> None, or a future of whether another worker has the sid */
+static PyObject *server_enter_room(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    clr_server_t *server = (clr_server_t *)self;
+    if (check_args(nargs, 3, "_enter_room(sid, room, namespace)") < 0 ||
+        clr_app_check(&server->app) < 0)
+        return NULL;
+    PyObject *key = clr_room_key(args[1]);
+    if (!key)
+        return NULL;
+    clr_socket_t *s = socket_of(self, args[0], args[2]);
+    PyObject *result = NULL;
+    if (!s)
+        result = send_remote(server, args[0], args[2], CLR_ROOM_JOIN, key, true);
+    else if (send_room(s, CLR_FRAME_SIO_JOIN, key) == 0 && clr_socket_join(s, args[1]) == 0)
+        result = Py_NewRef(Py_None);
+    Py_DECREF(key);
+    return result;
+}
+
+static PyObject *server_leave_room(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    clr_server_t *server = (clr_server_t *)self;
+    if (check_args(nargs, 3, "_leave_room(sid, room, namespace)") < 0 ||
+        clr_app_check(&server->app) < 0)
+        return NULL;
+    PyObject *key = clr_room_key(args[1]);
+    if (!key)
+        return NULL;
+    clr_socket_t *s = socket_of(self, args[0], args[2]);
+    PyObject *result = NULL;
+    if (!s)
+        result = send_remote(server, args[0], args[2], CLR_ROOM_LEAVE, key, false);
+    else if (send_room(s, CLR_FRAME_SIO_LEAVE, key) == 0 &&
+             (!s->rooms || PySet_Discard(s->rooms, args[1]) >= 0))
+        result = Py_NewRef(Py_None);
+    Py_DECREF(key);
+    return result;
+}
+
+static int forget_room(clr_space_t *space, PyObject *room)
+{
+    clr_map_entry_t entry;
+    size_t at = 0;
+    while (space && clr_map_next(&space->sids, &at, &entry)) {
+        clr_socket_t *s = entry.value;
+        if (s->rooms && PySet_Discard(s->rooms, room) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static PyObject *server_close_room(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    clr_server_t *server = (clr_server_t *)self;
+    if (check_args(nargs, 2, "_close_room(room, namespace)") < 0 || clr_app_check(&server->app) < 0)
+        return NULL;
+    PyObject *namespace = args[1] == Py_None ? server->app.st->slash : args[1];
+    clr_str_t name, nsp;
+    PyObject *key = clr_room_key(args[0]);
+    if (!key || !utf8(key, &name) || !utf8(namespace, &nsp) ||
+        forget_room(space_of(server, namespace), args[0]) < 0) {
+        Py_XDECREF(key);
+        return NULL;
+    }
+    clr_buf_t *out = clr_wlink_out(server->app.link);
+    size_t begun = clr_frame_begin(out, CLR_FRAME_SIO_CLOSE_ROOM, 0, 0);
+    clr_buf_append_le(out, server->app.host->number, 2);
+    clr_write_str(out, nsp);
+    clr_write_str(out, name);
+    clr_frame_end(out, begun);
+    clr_wlink_sent(server->app.link);
+    Py_DECREF(key);
+    Py_RETURN_NONE;
+}
+
+static PyObject *server_rooms(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *sid, *namespace;
+    if (parse_sid(args, kwargs, "O|O:rooms", &sid, &namespace) < 0)
+        return NULL;
+    clr_socket_t *s = socket_of(self, sid, namespace);
+    PyObject *list = s && s->rooms ? PySequence_List(s->rooms) : PyList_New(0);
+    if (list && s && PyList_Insert(list, 0, s->sid) < 0)
+        Py_CLEAR(list);
+    return list;
+}
+
+/* ---- sessions ---- */
+
+static clr_socket_t *socket_or_raise(PyObject *self, PyObject *sid, PyObject *namespace)
+{
+    clr_socket_t *s = socket_of(self, sid, namespace);
+    if (!s)
+        PyErr_SetString(PyExc_KeyError, "Session not found");
+    return s;
+}
+
+static PyObject *server_session(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (check_args(nargs, 2, "_session(sid, namespace)") < 0)
+        return NULL;
+    clr_socket_t *s = socket_or_raise(self, args[0], args[1]);
+    if (s && !s->data)
+        s->data = PyDict_New();
+    return s && s->data ? Py_NewRef(s->data) : NULL;
+}
+
+static PyObject *server_save_session(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (check_args(nargs, 3, "_save_session(sid, session, namespace)") < 0)
+        return NULL;
+    clr_socket_t *s = socket_or_raise(self, args[0], args[2]);
+    if (!s)
+        return NULL;
+    PyObject *old = s->data;
+    s->data = Py_NewRef(args[1]);
+    Py_XDECREF(old);
+    Py_RETURN_NONE;
+}
+
+static PyObject *server_get_environ(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *sid, *namespace;
+    if (parse_sid(args, kwargs, "O|O:get_environ", &sid, &namespace) < 0)
+        return NULL;
+    clr_socket_t *s = socket_of(self, sid, namespace);
+    return s ? clr_environ_get(s->session) : Py_NewRef(Py_None);
+}
+
+static PyObject *server_transport(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *sid, *namespace;
+    if (parse_sid(args, kwargs, "O|O:transport", &sid, &namespace) < 0)
+        return NULL;
+    clr_socket_t *s = socket_of(self, sid, namespace);
+    if (!s) {
+        PyErr_SetObject(PyExc_KeyError, sid);
+        return NULL;
+    }
+    bool websocket = s->session->transport == CLR_TRANSPORT_WEBSOCKET;
+    return PyUnicode_FromString(websocket ? "websocket" : "polling");
+}
+
+/* ---- leaving ---- */
+
+/* The client is told to go and counts as not connected. A client still connecting is refused
+ * instead. */
+static void kick(clr_socket_t *s)
+{
+    clr_wlink_t *link = s->space->host->link;
+    if (s->stream && s->state == CLR_SOCKET_CONNECTING && !s->accepted)
+        clr_wlink_send_str(link, CLR_FRAME_SIO_REFUSE, 0, s->stream,
+                           CLR_STR("{\"message\":\"Connection rejected by server\"}"));
+    else if (s->stream)
+        clr_wlink_send_empty(link, CLR_FRAME_SIO_KICK, s->stream);
+    s->state = CLR_SOCKET_LEAVING;
+    clr_socket_detach(s);
+}
+
+/* _kick(sid, namespace) -> True: it was here; run its disconnect handler, then call _drop() */
+static PyObject *server_kick(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    clr_server_t *server = (clr_server_t *)self;
+    if (check_args(nargs, 2, "_kick(sid, namespace)") < 0 || clr_app_check(&server->app) < 0)
+        return NULL;
+    clr_socket_t *s = socket_of(self, args[0], args[1]);
+    if (s && s->state <= CLR_SOCKET_CONNECTED) {
+        kick(s);
+        Py_RETURN_TRUE;
+    }
+    if (s)
+        Py_RETURN_FALSE; /* leaving already */
+    PyObject *sent = send_remote(server, args[0], args[1], CLR_ROOM_KICK, NULL, false);
+    if (!sent)
+        return NULL;
+    Py_DECREF(sent);
+    Py_RETURN_FALSE;
+}
+
+static PyObject *server_drop(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (check_args(nargs, 2, "_drop(sid, namespace)") < 0)
+        return NULL;
+    clr_socket_t *s = socket_of(self, args[0], args[1]);
+    if (s && s->state == CLR_SOCKET_LEAVING)
+        clr_socket_drop(s);
+    Py_RETURN_NONE;
+}
+
+static PyObject *server_forget_ack(PyObject *self, PyObject *token)
+{
+    clr_app_t *app = (clr_app_t *)self;
+    unsigned long long n = PyLong_AsUnsignedLongLong(token);
+    if (PyErr_Occurred())
+        return NULL;
+    if (app->link)
+        clr_acks_forget(app->link, n);
+    Py_RETURN_NONE;
+}
+
+/* ---- looking in from outside: `manager` and `environ` ---- */
+
+/* _socket(sid, namespace) -> (is connected, Engine.IO sid), or None */
+static PyObject *server_socket(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (check_args(nargs, 2, "_socket(sid, namespace)") < 0)
+        return NULL;
+    clr_socket_t *s = socket_of(self, args[0], args[1]);
+    if (!s)
+        Py_RETURN_NONE;
+    clr_str_t eio = clr_session_sid(s->session);
+    return Py_BuildValue("(Os#)", clr_socket_is_connected(s) ? Py_True : Py_False, eio.p,
+                         (Py_ssize_t)eio.n);
+}
+
+static PyObject *server_spaces(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    clr_host_t *host = ((clr_app_t *)self)->host;
+    PyObject *list = PyList_New(0);
+    clr_map_entry_t entry;
+    size_t at = 0;
+    while (list && host && clr_map_next(&host->spaces, &at, &entry)) {
+        clr_space_t *space = entry.value;
+        if (space->sids.count > 0 && PyList_Append(list, space->name) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+/* _members(namespace) -> [(sid, Engine.IO sid, set of rooms or None), …] */
+static PyObject *server_members(PyObject *self, PyObject *namespace)
+{
+    clr_space_t *space = space_of((clr_server_t *)self, namespace);
+    PyObject *list = PyList_New(0);
+    clr_map_entry_t entry;
+    size_t at = 0;
+    while (list && space && clr_map_next(&space->sids, &at, &entry)) {
+        clr_socket_t *s = entry.value;
+        clr_str_t eio = clr_session_sid(s->session);
+        PyObject *item = Py_BuildValue("(Os#O)", s->sid, eio.p, (Py_ssize_t)eio.n,
+                                       s->rooms ? s->rooms : Py_None);
+        if (!item || PyList_Append(list, item) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+/* _environ_of(Engine.IO sid) -> dict or None */
+static PyObject *server_environ_of(PyObject *self, PyObject *eio_sid)
+{
+    clr_app_t *app = (clr_app_t *)self;
+    clr_str_t key;
+    if (!utf8(eio_sid, &key))
+        return NULL;
+    clr_session_t *session = app->link ? clr_map_get(&app->link->sessions, key) : NULL;
+    return session ? clr_environ_get(session) : Py_NewRef(Py_None);
+}
+
+/* ---- the type ---- */
+
+static PyObject *server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    clr_server_t *server = (clr_server_t *)clr_app_new(type, args, kwargs);
+    if (!server)
+        return NULL;
+    server->async_handlers = 1;
+    server->namespace_handlers = PyDict_New();
+    server->namespaces = PyList_New(0);
+    server->json = Py_NewRef(Py_None);
+    if (!server->namespace_handlers || !server->namespaces)
+        Py_CLEAR(server);
+    return (PyObject *)server;
+}
+
+static int server_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    clr_server_t *server = (clr_server_t *)self;
+    Py_VISIT(server->namespace_handlers);
+    Py_VISIT(server->namespaces);
+    Py_VISIT(server->json);
+    return clr_app_traverse(self, visit, arg);
+}
+
+static int server_clear(PyObject *self)
+{
+    clr_server_t *server = (clr_server_t *)self;
+    Py_CLEAR(server->namespace_handlers);
+    Py_CLEAR(server->namespaces);
+    Py_CLEAR(server->json);
+    return clr_app_clear(self);
+}
+
+static void server_dealloc(PyObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    server_clear(self);
+    clr_type_free(self);
+}
+
+static PyMethodDef server_methods[] = {
+    {"emit", CLR_METHOD(clr_server_emit), CLR_FASTKW,
+     "emit(event, data=None, to=None, room=None, skip_sid=None, namespace=None, callback=None,\n"
+     "     ignore_queue=False, *, volatile=False)\n\nSend an event. See AsyncServer.emit."},
+    {"send", CLR_METHOD(clr_server_send), CLR_FASTKW,
+     "send(data, to=None, room=None, skip_sid=None, namespace=None, callback=None,\n"
+     "     ignore_queue=False, *, volatile=False)\n\nSend the event message."},
+    {"rooms", CLR_METHOD(server_rooms), METH_VARARGS | METH_KEYWORDS,
+     "rooms(sid, namespace=None)\n--\n\nThe rooms of a client, its own sid among them; [] for an "
+     "unknown one."},
+    {"get_environ", CLR_METHOD(server_get_environ), METH_VARARGS | METH_KEYWORDS,
+     "get_environ(sid, namespace=None)\n--\n\nThe WSGI environ of the request that the client "
+     "connected with; None for an unknown one."},
+    {"transport", CLR_METHOD(server_transport), METH_VARARGS | METH_KEYWORDS,
+     "transport(sid, namespace=None)\n--\n\n'polling' or 'websocket'. KeyError for an unknown "
+     "client."},
+    {"_call", CLR_METHOD(clr_server_call), CLR_FAST, NULL},
+    {"_forget_ack", server_forget_ack, METH_O, NULL},
+    {"_enter_room", CLR_METHOD(server_enter_room), CLR_FAST, NULL},
+    {"_leave_room", CLR_METHOD(server_leave_room), CLR_FAST, NULL},
+    {"_close_room", CLR_METHOD(server_close_room), CLR_FAST, NULL},
+    {"_session", CLR_METHOD(server_session), CLR_FAST, NULL},
+    {"_save_session", CLR_METHOD(server_save_session), CLR_FAST, NULL},
+    {"_kick", CLR_METHOD(server_kick), CLR_FAST, NULL},
+    {"_drop", CLR_METHOD(server_drop), CLR_FAST, NULL},
+    {"_socket", CLR_METHOD(server_socket), CLR_FAST, NULL},
+    {"_spaces", server_spaces, METH_NOARGS, NULL},
+    {"_members", server_members, METH_O, NULL},
+    {"_environ_of", server_environ_of, METH_O, NULL},
+    {0},
+};
+
+static PyMemberDef server_members_def[] = {
+    {"handlers", T_OBJECT_EX, offsetof(clr_app_t, handlers), 0, NULL},
+    {"namespace_handlers", T_OBJECT_EX, offsetof(clr_server_t, namespace_handlers), 0, NULL},
+    {"namespaces", T_OBJECT, offsetof(clr_server_t, namespaces), 0, NULL},
+    {"json", T_OBJECT, offsetof(clr_server_t, json), 0, NULL},
+    {"async_handlers", T_BOOL, offsetof(clr_server_t, async_handlers), 0, NULL},
+    {"always_connect", T_BOOL, offsetof(clr_server_t, always_connect), 0, NULL},
+    {0},
+};
+
+static PyType_Slot server_slots[] = {
+    {Py_tp_doc, "The C part of AsyncServer."}, CLR_SLOT(Py_tp_new, server_new),
+    CLR_SLOT(Py_tp_dealloc, server_dealloc),   CLR_SLOT(Py_tp_traverse, server_traverse),
+    CLR_SLOT(Py_tp_clear, server_clear),       {Py_tp_methods, server_methods},
+    {Py_tp_members, server_members_def},       {0, NULL},
+};
+
+static PyType_Spec server_spec = {
+    .name = "_clrun.Server",
+    .basicsize = sizeof(clr_server_t),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = server_slots,
+};
+
+int clr_server_init_type(PyObject *module, clr_state_t *st)
+{
+    st->server_type = PyType_FromModuleAndSpec(module, &server_spec, NULL);
+    return st->server_type ? PyModule_AddObjectRef(module, "Server", st->server_type) : -1;
+}
