@@ -2,6 +2,7 @@
 #include "gateway/eio_response.h"
 
 #include "gateway/eio_origin.h"
+#include "proto/gzip.h"
 
 static clr_buf_t *begin_headers(const clr_eio_server_t *server, const clr_eio_session_t *s,
                                 const clr_exchange_t *x, const char *type)
@@ -22,10 +23,28 @@ void clr_eio_respond(const clr_eio_server_t *server, const clr_eio_session_t *s,
     clr_exchange_respond(x, status, clr_buf_str(headers), body);
 }
 
+/* What the client and the server's settings allow for a body of that size. */
+static clr_coding_t choose_coding(const clr_eio_server_t *server, const clr_exchange_t *x, size_t n)
+{
+    if (!server->config.http_compression || n < server->config.compression_threshold || n == 0)
+        return CLR_CODING_IDENTITY;
+    clr_str_t accepted = clr_http_head_get(x->head, CLR_STR("accept-encoding"));
+    return accepted.p ? clr_coding_negotiate(accepted) : CLR_CODING_IDENTITY;
+}
+
 void clr_eio_respond_payload(const clr_eio_server_t *server, const clr_eio_session_t *s,
                              clr_exchange_t *x, clr_str_t body)
 {
-    clr_eio_respond(server, s, x, 200, "text/plain; charset=UTF-8", body);
+    clr_buf_t *headers = begin_headers(server, s, x, "text/plain; charset=UTF-8");
+    clr_coding_t coding = choose_coding(server, x, body.n);
+    if (coding != CLR_CODING_IDENTITY) {
+        clr_buf_t *compressed = clr_eio_scratch(&server->eio->packet);
+        if (clr_gzip_append(compressed, coding, body) == 0) {
+            clr_buf_printf(headers, "Content-Encoding: %s\r\n", clr_coding_name(coding));
+            body = clr_buf_str(compressed);
+        }
+    }
+    clr_exchange_respond(x, 200, clr_buf_str(headers), body);
 }
 
 void clr_eio_respond_open(const clr_eio_server_t *server, const clr_eio_session_t *s,

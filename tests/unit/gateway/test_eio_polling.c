@@ -116,6 +116,31 @@ TEST(polling_bounds_a_response_by_max_payload)
     teardown();
 }
 
+TEST(polling_compresses_large_responses)
+{
+    setup("{\"kind\":\"engineio\",\"path\":\"/engine.io\",\"compression_threshold\":100}");
+    uint64_t stream = open_session();
+    char text[201], target[200];
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    snprintf(target, sizeof(target), PATH POLL_URL "&sid=%s", sid);
+    fake_text(&worker, CLR_FRAME_EIO_SEND, 0, stream, "small");
+    response_t r = response(request("GET", target, "Accept-Encoding: gzip, br\r\n", NULL));
+    EXPECT_STR_C(r.body, "4small");
+    response_free(&r);
+    fake_text(&worker, CLR_FRAME_EIO_SEND, 0, stream, text);
+    r = response(request("GET", target, "Accept-Encoding: gzip, br\r\n", NULL));
+    EXPECT(head_has(&r, "Content-Encoding: gzip\r\n"));
+    EXPECT(r.body.n < 100 && (uint8_t)r.body.p[0] == 0x1f);
+    response_free(&r);
+    fake_text(&worker, CLR_FRAME_EIO_SEND, 0, stream, text);
+    r = response(request("GET", target, "Accept-Encoding: br\r\n", NULL));
+    EXPECT(!head_has(&r, "Content-Encoding"));
+    EXPECT_EQ(r.body.n, 201);
+    response_free(&r);
+    teardown();
+}
+
 TEST(polling_second_get_ends_the_session)
 {
     uint64_t stream = setup_session();
@@ -293,8 +318,9 @@ TEST(polling_refuses_other_methods)
 
 TEST_MAIN(T(polling_post_reaches_the_worker_before_ok), T(polling_answers_a_burst_in_one_response),
           T(polling_answers_at_once_when_packets_wait), T(polling_bounds_a_response_by_max_payload),
-          T(polling_second_get_ends_the_session), T(polling_aborted_get_ends_the_session),
-          T(polling_aborted_post_ends_the_session), T(polling_second_post_ends_the_session),
+          T(polling_compresses_large_responses), T(polling_second_get_ends_the_session),
+          T(polling_aborted_get_ends_the_session), T(polling_aborted_post_ends_the_session),
+          T(polling_second_post_ends_the_session),
           T(polling_client_close_answers_the_get_with_noop), T(polling_refuses_bad_payloads),
           T(polling_refuses_a_ping_of_the_client), T(polling_refuses_octet_streams),
           T(polling_body_over_the_limit_is_413), T(polling_refuses_too_many_packets),
