@@ -54,28 +54,36 @@ static bool home_at(clr_home_t *out, const char *lib)
     return false;
 }
 
+/* Takes the last part off a path. */
+static void cut_last(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (slash)
+        *slash = 0;
+}
+
 int clr_home_find(clr_home_t *out, clr_error_t *err)
 {
-    static const char *const places[] = {"lib/clrun", "../lib/clrun"};
     char exe[PATH_MAX];
     *out = (clr_home_t){0};
     ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
     if (n < 0)
         return clr_error_set(err, -errno, "cannot read /proc/self/exe: %s", strerror(errno));
     exe[n] = 0;
-    char *slash = strrchr(exe, '/');
-    if (slash)
-        *slash = 0;
-    for (size_t i = 0; i < clr_array_len(places); i++) {
-        char *lib = clr_path_join(exe, places[i]);
-        bool found = home_at(out, lib);
+    char *program = clr_xstrdup(clr_str_c(exe));
+    bool found = false;
+    for (int i = 0; i < 2 && !found; i++) {
+        cut_last(exe);
+        char *lib = clr_path_join(exe, "lib/clrun");
+        found = home_at(out, lib);
         free(lib);
-        if (found)
-            return 0;
     }
-    return clr_error_set(err, CLR_ENOTFOUND,
-                         "lib/clrun is missing beside the program in %s: build or install it whole",
-                         exe);
+    int rc = 0;
+    if (!found)
+        rc = clr_error_set(err, CLR_ENOTFOUND,
+                           "lib/clrun is missing beside %s: build or install it whole", program);
+    free(program);
+    return rc;
 }
 
 void clr_home_deinit(clr_home_t *home)
