@@ -43,7 +43,7 @@ clr_eio_t *clr_eio_new(clr_gateway_t *gw)
 static size_t collect_sessions(const clr_eio_server_t *server, clr_eio_session_t ***out)
 {
     size_t count = 0, cursor = 0;
-    *out = clr_xmalloc((server->sessions.count + 1) * sizeof(**out));
+    *out = clr_xmalloc((server->sessions.count + 1) * sizeof(clr_eio_session_t *));
     for (clr_map_entry_t entry; clr_map_next(&server->sessions, &cursor, &entry);)
         (*out)[count++] = entry.value;
     return count;
@@ -72,8 +72,9 @@ void clr_eio_free(clr_eio_t *eio)
     }
     on_flush(&eio->flush);
     clr_flush_cancel(&eio->flush);
-    for (clr_list_t *node; (node = clr_list_pop_front(&eio->gw->servers));)
-        free_server(clr_container_of(node, clr_eio_server_t, node_));
+    clr_list_each(server, &eio->gw->servers)
+        free_server(clr_container_of(server, clr_eio_server_t, node_));
+    clr_list_init(&eio->gw->servers);
     clr_buf_deinit(&eio->headers);
     clr_buf_deinit(&eio->payload);
     clr_buf_deinit(&eio->packet);

@@ -63,9 +63,9 @@ static void on_text(clr_eio_session_t *s, clr_str_t text)
 static void on_message(clr_ws_conn_t *ws, uint8_t opcode, clr_str_t payload)
 {
     clr_eio_session_t *s = clr_ws_ctx(ws);
-    if (!s) { /* we closed it; this was on its way */
+    if (!s) /* we closed it; this was on its way */
         return;
-    } else if (s->ws != ws) {
+    if (s->ws != ws) {
         on_probe_message(s, opcode, payload);
     } else if (opcode == CLR_WS_TEXT) {
         on_text(s, payload);

@@ -35,7 +35,7 @@ void clr_sio_nsp_add(clr_eio_server_t *server, clr_str_t name, clr_sio_socket_t 
     clr_sio_nsp_t *nsp = open_nsp(server, name);
     if (nsp->count == nsp->cap) {
         nsp->cap = nsp->cap ? nsp->cap * 2 : 8;
-        nsp->members = clr_xrealloc(nsp->members, nsp->cap * sizeof(*nsp->members));
+        nsp->members = clr_xrealloc(nsp->members, nsp->cap * sizeof(clr_sio_socket_t *));
     }
     socket->nsp = nsp;
     socket->index = nsp->count;

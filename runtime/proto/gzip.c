@@ -2,6 +2,7 @@
 #include "proto/gzip.h"
 
 #include <limits.h>
+#define ZLIB_CONST /* next_in is const */
 #include <zlib.h>
 
 #include "base/assert.h"
@@ -86,7 +87,7 @@ int clr_gzip_append(clr_buf_t *out, clr_coding_t coding, clr_str_t in)
     if (deflateInit2(&z, LEVEL, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return CLR_EFATAL;
     size_t room = deflateBound(&z, (uLong)in.n);
-    z.next_in = (Bytef *)(uintptr_t)in.p; /* zlib reads it only */
+    z.next_in = (const Bytef *)in.p;
     z.avail_in = (uInt)in.n;
     z.next_out = (Bytef *)clr_buf_reserve(out, room);
     z.avail_out = (uInt)room;

@@ -496,7 +496,7 @@ TEST(msgpack_over_polling_is_base64)
 
 TEST(msgpack_violations_close_at_once)
 {
-    static const char *const packets[] = {"\xc1", "\x82\xa4type\x04" NSP, "\x90"};
+    static const char *const packets[] = {"\xc1", ("\x82\xa4type\x04" NSP), "\x90"};
     for (size_t i = 0; i <= clr_array_len(packets); i++) {
         fixture_open(false);
         fake_open(&worker, 1, MSGPACK_SERVER, 100);
