@@ -228,7 +228,9 @@ class Worker:
     async def _cancel_all(self, timeout):
         import asyncio
 
-        self.link.quiesce()
+        # Outside of this task: it steps the idle one to its end.
+        self.loop.call_soon(self.link.quiesce)
+        await asyncio.sleep(0)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel("the worker stops")
