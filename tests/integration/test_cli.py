@@ -251,36 +251,33 @@ SLOW = (
     + """
 import asyncio
 @sio.event
-async def connect(sid, environ):
-    print('connected', flush=True)
-    async def work():
-        await asyncio.sleep(%s)
-        print('finished', flush=True)
-    asyncio.get_running_loop().create_task(work())
+async def work(sid):
+    print('working', flush=True)
+    await asyncio.sleep(%s)
+    print('finished', flush=True)
 """
 )
-
 BLOCKING = (
     SERVER
     + """
 import time
 @sio.event
-async def connect(sid, environ):
-    print('connected', flush=True)
+async def work(sid):
+    print('working', flush=True)
     time.sleep(60)
 """
 )
 
 
-def enter(program):
-    """A polling client that is in the namespace."""
+def start_work(program):
+    """A polling client asks for work; returns once the handler runs."""
     url = program.url + "/socket.io/?EIO=4&transport=polling"
     with urllib.request.urlopen(url) as answer:
         sid = re.search(rb'"sid":"([^"]+)"', answer.read()).group(1).decode()
-    request = urllib.request.Request(f"{url}&sid={sid}", b"40", {"Content-Type": "text/plain"})
-    urllib.request.urlopen(request).close()
-    program.wait_log("^connected$")
-    return sid
+    for packet in (b"40", b'42["work"]'):
+        request = urllib.request.Request(f"{url}&sid={sid}", packet, {"Content-Type": "text/plain"})
+        urllib.request.urlopen(request).close()
+    program.wait_log("^working$")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -295,7 +292,7 @@ def test_signal_stops_and_frees_the_port(clrun, app, number):
 
 def test_graceful_stop_waits_for_work(clrun, app):
     program = clrun(app(SLOW % 0.5))
-    enter(program)
+    start_work(program)
     program.signal(signal.SIGINT)
     program.wait_log("^finished$")
     assert program.process.wait(scaled(5)) == OK
@@ -303,7 +300,7 @@ def test_graceful_stop_waits_for_work(clrun, app):
 
 def test_graceful_stop_ends_in_time(clrun, app):
     program = clrun(app(SLOW % 60), "--graceful-timeout", "1s")
-    enter(program)
+    start_work(program)
     began = time.monotonic()
     program.signal(signal.SIGINT)
     assert program.process.wait(scaled(5)) == OK
@@ -313,7 +310,7 @@ def test_graceful_stop_ends_in_time(clrun, app):
 def test_second_signal_stops_at_once(clrun, app):
     program = clrun(app(BLOCKING), "--graceful-timeout", "60s")
     worker = worker_pid(program)
-    enter(program)
+    start_work(program)
     program.signal(signal.SIGINT)
     program.wait_log("stopping")
     began = time.monotonic()
@@ -326,7 +323,7 @@ def test_second_signal_stops_at_once(clrun, app):
 def test_blocked_worker_is_ended_at_the_deadline(clrun, app):
     program = clrun(app(BLOCKING), "--graceful-timeout", "1s")
     worker = worker_pid(program)
-    enter(program)
+    start_work(program)
     program.signal(signal.SIGTERM)
     assert program.process.wait(scaled(6)) == OK
     program.wait_log("still busy: terminating")
