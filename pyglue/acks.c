@@ -113,7 +113,7 @@ int clr_acks_on_answer(clr_wlink_t *link, const clr_frame_t *frame)
     clr_items_clear(&items);
     PyObject *target = Py_NewRef(ack->target);
     bool is_callback = ack->is_callback;
-    if (!ack->is_many)
+    if (!ack->is_many || !is_callback) /* call() takes the first answer */
         clr_acks_forget(link, token);
     if (!args)
         clr_report(link, "An answer cannot be delivered");

@@ -90,12 +90,15 @@ static bool is_blocking(clr_carrier_t *c, PyObject *future)
     return blocking;
 }
 
-/* Steps a parked Task now. */
-static void wake(clr_carrier_t *c)
+/* Steps a parked Task: now, or in the next turn of the loop when some Task's step may be going on.
+ */
+static void wake(clr_carrier_t *c, bool now)
 {
     PyObject *wakeup = c->park->wakeup;
+    PyObject *park = (PyObject *)c->park;
     c->park->wakeup = NULL;
-    PyObject *done = PyObject_CallFunctionObjArgs(wakeup, (PyObject *)c->park, NULL);
+    PyObject *done = now ? PyObject_CallFunctionObjArgs(wakeup, park, NULL)
+                         : PyObject_CallFunctionObjArgs(c->link->call_soon, wakeup, park, NULL);
     Py_DECREF(wakeup);
     if (!done)
         clr_report(c->link, "A task could not be woken");
@@ -103,13 +106,13 @@ static void wake(clr_carrier_t *c)
 }
 
 /* No more events for this carrier; its Task ends in its next step. Takes the caller's reference. */
-static void retire(clr_carrier_t *c)
+static void retire(clr_carrier_t *c, bool now)
 {
     bool parked = c->state == STATE_PARKED;
     c->state = STATE_ENDED;
     Py_CLEAR(c->task);
     if (parked && c->park->wakeup)
-        wake(c);
+        wake(c, now);
     Py_DECREF(c);
 }
 
@@ -156,7 +159,7 @@ static clr_carrier_t *take(clr_wlink_t *link)
     link->carriers.idle = NULL;
     /* A Task that was cancelled before its first step does not tell us until then. */
     if (c && c->state == STATE_FRESH && is_cancelling(c)) {
-        retire(c);
+        retire(c, false);
         c = NULL;
     }
     return c ? c : carrier_new(link);
@@ -206,7 +209,7 @@ static void end_at_once(clr_carrier_t *c, bool ok, Py_ssize_t refs)
     if (c->state <= STATE_PARKED && !link->closed && !link->carriers.idle && is_untouched(c, refs))
         link->carriers.idle = c;
     else
-        retire(c);
+        retire(c, !link->carriers.inside);
 }
 
 /* The handler suspended: from now on this Task is its own. */
@@ -214,39 +217,65 @@ static void hand_over(clr_carrier_t *c)
 {
     clr_carriers_t *cs = &c->link->carriers;
     bool parked = c->state == STATE_PARKED;
+    bool now = parked && !cs->inside;
     c->pending = c->value;
     c->value = NULL;
     c->pending_blocking = is_blocking(c, c->pending);
     c->state = STATE_HANDED;
     clr_list_push_back(&cs->working, &c->node);
     cs->working_count++;
-    if (parked)
-        wake(c);
-    else if (c->pending_blocking)
-        /* Another task may come to await the same future before our first step. */
+    /* Another task may come to await the same future before our next step. */
+    if (!now && c->pending_blocking)
         clr_carrier_set_blocking(c, c->pending, false);
+    if (parked)
+        wake(c, now);
+}
+
+/* asyncio's current task is set, or cleared, and nobody else's touched. */
+static bool declare(clr_wlink_t *link, PyObject *function, PyObject *task)
+{
+    PyObject *done = PyObject_CallFunctionObjArgs(function, link->loop, task, NULL);
+    Py_XDECREF(done);
+    return done != NULL;
+}
+
+/* The end of one event may start another (an event that had to wait): we are in a Task's step then,
+ * which has to make way. */
+static bool enter(clr_carrier_t *c)
+{
+    clr_wlink_t *link = c->link;
+    clr_state_t *st = link->st;
+    PyObject *inside = link->carriers.inside;
+    return (!inside || declare(link, st->leave_task, inside)) &&
+           declare(link, st->enter_task, c->task);
+}
+
+static void leave(clr_carrier_t *c)
+{
+    clr_wlink_t *link = c->link;
+    clr_state_t *st = link->st;
+    PyObject *inside = link->carriers.inside;
+    if (!declare(link, st->leave_task, c->task) ||
+        (inside && !declare(link, st->enter_task, inside)))
+        clr_report(link, "The current task changed under a handler");
 }
 
 /* The first step of an event, with the carrier declared the current task. */
 static bool first_step(clr_carrier_t *c, PyObject *handler, PyObject *args)
 {
-    clr_wlink_t *link = c->link;
-    clr_state_t *st = link->st;
-    PyObject *entered = PyObject_CallFunctionObjArgs(st->enter_task, link->loop, c->task, NULL);
-    if (!entered)
+    if (!enter(c))
         return false;
-    Py_DECREF(entered);
+    PyObject *inside = c->link->carriers.inside;
+    c->link->carriers.inside = NULL;
     c->handler = handler;
     c->args = args;
     c->is_first = true;
     bool ok = clr_carrier_step(c);
     c->is_first = false;
     c->handler = c->args = NULL;
+    c->link->carriers.inside = inside;
     PyObject *error = ok ? NULL : clr_err_take();
-    PyObject *left = PyObject_CallFunctionObjArgs(st->leave_task, link->loop, c->task, NULL);
-    if (!left)
-        clr_report(link, "The current task changed under a handler");
-    Py_XDECREF(left);
+    leave(c);
     if (error)
         clr_err_give(error);
     return ok;
@@ -296,7 +325,7 @@ void clr_carriers_quiesce(clr_wlink_t *link)
     clr_carrier_t *c = link->carriers.idle;
     link->carriers.idle = NULL;
     if (c)
-        retire(c);
+        retire(c, false); /* the app may be calling, from a Task */
 }
 
 PyObject *clr_carriers_tasks(clr_wlink_t *link)

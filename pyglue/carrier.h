@@ -52,7 +52,8 @@ typedef struct clr_event {
 typedef struct clr_carriers {
     clr_carrier_t *idle;    /* owned, or NULL */
     clr_carrier_t *current; /* whose coroutine is being stepped; borrowed */
-    clr_list_t working;     /* carriers whose events are at work, each owned */
+    PyObject *inside; /* the Task whose step we are in, while its event is being ended; borrowed */
+    clr_list_t working; /* carriers whose events are at work, each owned */
     size_t working_count;
     PyObject *context; /* what each event's Context is a copy of */
     PyObject *step;    /* the C function that Context.run() calls */

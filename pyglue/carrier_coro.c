@@ -18,7 +18,10 @@ static PySendResult end_late(clr_carrier_t *c, bool ok, PyObject **result)
     link->carriers.working_count -= was_working;
     PyObject *value = c->value;
     c->value = NULL;
+    PyObject *outer = link->carriers.inside;
+    link->carriers.inside = c->task;
     clr_incoming_done(link, &event, ok ? value : NULL);
+    link->carriers.inside = outer;
     Py_XDECREF(value);
     clr_carrier_forget(c);
     Py_CLEAR(c->task);

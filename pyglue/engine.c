@@ -259,20 +259,28 @@ int clr_engine_send(clr_app_t *app, PyObject *sid, PyObject *data)
     return status;
 }
 
+/* _close(sid) -> True: it was here; run its disconnect handler, then call _drop() */
 static PyObject *engine_close(PyObject *self, PyObject *sid)
 {
     clr_socket_t *s = find(self, sid);
-    if (!s || s->stream == 0)
+    if (!clr_socket_is_connected(s))
         Py_RETURN_FALSE;
     clr_wlink_t *link = ((clr_app_t *)self)->link;
-    clr_wlink_send_empty(link, CLR_FRAME_EIO_CLOSE, s->stream);
-    if (s->state == CLR_SOCKET_CONNECTING) {
-        s->reason = CLR_REASON_SERVER_DISCONNECT;
-        clr_socket_detach(s);
-    } else {
-        start_disconnect(link, s, CLR_REASON_SERVER_DISCONNECT);
-    }
+    if (s->stream && s->state == CLR_SOCKET_CONNECTING)
+        clr_wlink_send_str(link, CLR_FRAME_EIO_REFUSE, 0, s->stream, CLR_STR("\"Unauthorized\""));
+    else if (s->stream)
+        clr_wlink_send_empty(link, CLR_FRAME_EIO_CLOSE, s->stream);
+    s->state = CLR_SOCKET_LEAVING;
+    clr_socket_detach(s);
     Py_RETURN_TRUE;
+}
+
+static PyObject *engine_drop(PyObject *self, PyObject *sid)
+{
+    clr_socket_t *s = find(self, sid);
+    if (s && s->state == CLR_SOCKET_LEAVING)
+        clr_socket_drop(s);
+    Py_RETURN_NONE;
 }
 
 static PyObject *engine_session(PyObject *self, PyObject *sid)
@@ -317,16 +325,7 @@ static PyObject *engine_sids(PyObject *self, PyObject *unused)
 {
     (void)unused;
     clr_host_t *host = ((clr_app_t *)self)->host;
-    clr_space_t *space = host ? clr_map_get(&host->spaces, CLR_STR_EMPTY) : NULL;
-    PyObject *list = PyList_New(0);
-    clr_map_entry_t entry;
-    size_t at = 0;
-    while (list && space && clr_map_next(&space->sids, &at, &entry)) {
-        clr_socket_t *s = entry.value;
-        if (clr_socket_is_connected(s) && PyList_Append(list, s->sid) < 0)
-            Py_CLEAR(list);
-    }
-    return list;
+    return clr_space_sids(host ? clr_map_get(&host->spaces, CLR_STR_EMPTY) : NULL);
 }
 
 static void engine_dealloc(PyObject *self)
@@ -340,6 +339,7 @@ static PyMethodDef engine_methods[] = {
     {"send", CLR_METHOD(clr_engine_emit), METH_VARARGS | METH_KEYWORDS,
      "send(sid, data)\n--\n\nSend a str, bytes, or a list or dict as JSON. To be awaited."},
     {"_close", engine_close, METH_O, NULL},
+    {"_drop", engine_drop, METH_O, NULL},
     {"_session", engine_session, METH_O, NULL},
     {"_save_session", CLR_METHOD(engine_save_session), CLR_FAST, NULL},
     {"_transport", engine_transport, METH_O, NULL},

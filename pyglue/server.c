@@ -75,15 +75,6 @@ static int check_args(Py_ssize_t nargs, Py_ssize_t want, const char *usage)
     return -1;
 }
 
-/* rooms(sid, namespace=None) and its like: the two arguments, borrowed. */
-static int parse_sid(PyObject *args, PyObject *kwargs, const char *format, PyObject **sid,
-                     PyObject **namespace)
-{
-    static char *keywords[] = {"sid", "namespace", NULL};
-    *namespace = Py_None;
-    return PyArg_ParseTupleAndKeywords(args, kwargs, format, keywords, sid, namespace) ? 0 : -1;
-}
-
 /* ---- rooms ---- */
 
 static bool utf8(PyObject *s, clr_str_t *out)
@@ -139,12 +130,12 @@ static int send_room(clr_socket_t *s, uint8_t type, PyObject *key)
     return 0;
 }
 
-/* _enter_room(sid, room, namespace) -> None, or a future of whether another worker has the sid */
-static PyObject *server_enter_room(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+/* _join(sid, room, namespace) -> True, False when it is leaving, or a future of whether another
+ * worker has it */
+static PyObject *server_join(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     clr_server_t *server = (clr_server_t *)self;
-    if (check_args(nargs, 3, "_enter_room(sid, room, namespace)") < 0 ||
-        clr_app_check(&server->app) < 0)
+    if (check_args(nargs, 3, "_join(sid, room, namespace)") < 0 || clr_app_check(&server->app) < 0)
         return NULL;
     PyObject *key = clr_room_key(args[1]);
     if (!key)
@@ -153,17 +144,18 @@ static PyObject *server_enter_room(PyObject *self, PyObject *const *args, Py_ssi
     PyObject *result = NULL;
     if (!s)
         result = send_remote(server, args[0], args[2], CLR_ROOM_JOIN, key, true);
+    else if (!clr_socket_is_connected(s))
+        result = Py_NewRef(Py_False);
     else if (send_room(s, CLR_FRAME_SIO_JOIN, key) == 0 && clr_socket_join(s, args[1]) == 0)
-        result = Py_NewRef(Py_None);
+        result = Py_NewRef(Py_True);
     Py_DECREF(key);
     return result;
 }
 
-static PyObject *server_leave_room(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+static PyObject *server_leave(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     clr_server_t *server = (clr_server_t *)self;
-    if (check_args(nargs, 3, "_leave_room(sid, room, namespace)") < 0 ||
-        clr_app_check(&server->app) < 0)
+    if (check_args(nargs, 3, "_leave(sid, room, namespace)") < 0 || clr_app_check(&server->app) < 0)
         return NULL;
     PyObject *key = clr_room_key(args[1]);
     if (!key)
@@ -215,12 +207,11 @@ static PyObject *server_close_room(PyObject *self, PyObject *const *args, Py_ssi
     Py_RETURN_NONE;
 }
 
-static PyObject *server_rooms(PyObject *self, PyObject *args, PyObject *kwargs)
+static PyObject *server_rooms(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *sid, *namespace;
-    if (parse_sid(args, kwargs, "O|O:rooms", &sid, &namespace) < 0)
+    if (check_args(nargs, 2, "_rooms(sid, namespace)") < 0)
         return NULL;
-    clr_socket_t *s = socket_of(self, sid, namespace);
+    clr_socket_t *s = socket_of(self, args[0], args[1]);
     PyObject *list = s && s->rooms ? PySequence_List(s->rooms) : PyList_New(0);
     if (list && s && PyList_Insert(list, 0, s->sid) < 0)
         Py_CLEAR(list);
@@ -260,23 +251,21 @@ static PyObject *server_save_session(PyObject *self, PyObject *const *args, Py_s
     Py_RETURN_NONE;
 }
 
-static PyObject *server_get_environ(PyObject *self, PyObject *args, PyObject *kwargs)
+static PyObject *server_environ(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *sid, *namespace;
-    if (parse_sid(args, kwargs, "O|O:get_environ", &sid, &namespace) < 0)
+    if (check_args(nargs, 2, "_environ(sid, namespace)") < 0)
         return NULL;
-    clr_socket_t *s = socket_of(self, sid, namespace);
+    clr_socket_t *s = socket_of(self, args[0], args[1]);
     return s ? clr_environ_get(s->session) : Py_NewRef(Py_None);
 }
 
-static PyObject *server_transport(PyObject *self, PyObject *args, PyObject *kwargs)
+static PyObject *server_transport(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *sid, *namespace;
-    if (parse_sid(args, kwargs, "O|O:transport", &sid, &namespace) < 0)
+    if (check_args(nargs, 2, "_transport(sid, namespace)") < 0)
         return NULL;
-    clr_socket_t *s = socket_of(self, sid, namespace);
+    clr_socket_t *s = socket_of(self, args[0], args[1]);
     if (!s) {
-        PyErr_SetObject(PyExc_KeyError, sid);
+        PyErr_SetObject(PyExc_KeyError, args[0]);
         return NULL;
     }
     bool websocket = s->session->transport == CLR_TRANSPORT_WEBSOCKET;
@@ -329,7 +318,7 @@ static PyObject *server_drop(PyObject *self, PyObject *const *args, Py_ssize_t n
     Py_RETURN_NONE;
 }
 
-static PyObject *server_forget_ack(PyObject *self, PyObject *token)
+static PyObject *server_forget(PyObject *self, PyObject *token)
 {
     clr_app_t *app = (clr_app_t *)self;
     unsigned long long n = PyLong_AsUnsignedLongLong(token);
@@ -342,20 +331,25 @@ static PyObject *server_forget_ack(PyObject *self, PyObject *token)
 
 /* ---- looking in from outside: `manager` and `environ` ---- */
 
-/* _socket(sid, namespace) -> (is connected, Engine.IO sid), or None */
-static PyObject *server_socket(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+static PyObject *server_is_connected(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (check_args(nargs, 2, "_socket(sid, namespace)") < 0)
+    if (check_args(nargs, 2, "_is_connected(sid, namespace)") < 0)
+        return NULL;
+    return PyBool_FromLong(clr_socket_is_connected(socket_of(self, args[0], args[1])));
+}
+
+static PyObject *server_eio_sid(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (check_args(nargs, 2, "_eio_sid(sid, namespace)") < 0)
         return NULL;
     clr_socket_t *s = socket_of(self, args[0], args[1]);
     if (!s)
         Py_RETURN_NONE;
-    clr_str_t eio = clr_session_sid(s->session);
-    return Py_BuildValue("(Os#)", clr_socket_is_connected(s) ? Py_True : Py_False, eio.p,
-                         (Py_ssize_t)eio.n);
+    clr_str_t sid = clr_session_sid(s->session);
+    return PyUnicode_DecodeUTF8(sid.p, (Py_ssize_t)sid.n, NULL);
 }
 
-static PyObject *server_spaces(PyObject *self, PyObject *unused)
+static PyObject *server_namespaces(PyObject *self, PyObject *unused)
 {
     (void)unused;
     clr_host_t *host = ((clr_app_t *)self)->host;
@@ -370,34 +364,9 @@ static PyObject *server_spaces(PyObject *self, PyObject *unused)
     return list;
 }
 
-/* _members(namespace) -> [(sid, Engine.IO sid, set of rooms or None), …] */
-static PyObject *server_members(PyObject *self, PyObject *namespace)
+static PyObject *server_sids(PyObject *self, PyObject *namespace)
 {
-    clr_space_t *space = space_of((clr_server_t *)self, namespace);
-    PyObject *list = PyList_New(0);
-    clr_map_entry_t entry;
-    size_t at = 0;
-    while (list && space && clr_map_next(&space->sids, &at, &entry)) {
-        clr_socket_t *s = entry.value;
-        clr_str_t eio = clr_session_sid(s->session);
-        PyObject *item = Py_BuildValue("(Os#O)", s->sid, eio.p, (Py_ssize_t)eio.n,
-                                       s->rooms ? s->rooms : Py_None);
-        if (!item || PyList_Append(list, item) < 0)
-            Py_CLEAR(list);
-        Py_XDECREF(item);
-    }
-    return list;
-}
-
-/* _environ_of(Engine.IO sid) -> dict or None */
-static PyObject *server_environ_of(PyObject *self, PyObject *eio_sid)
-{
-    clr_app_t *app = (clr_app_t *)self;
-    clr_str_t key;
-    if (!utf8(eio_sid, &key))
-        return NULL;
-    clr_session_t *session = app->link ? clr_map_get(&app->link->sessions, key) : NULL;
-    return session ? clr_environ_get(session) : Py_NewRef(Py_None);
+    return clr_space_sids(space_of((clr_server_t *)self, namespace));
 }
 
 /* ---- the type ---- */
@@ -448,32 +417,26 @@ static PyMethodDef server_methods[] = {
     {"send", CLR_METHOD(clr_server_send), CLR_FASTKW,
      "send(data, to=None, room=None, skip_sid=None, namespace=None, callback=None,\n"
      "     ignore_queue=False, *, volatile=False)\n\nSend the event message."},
-    {"rooms", CLR_METHOD(server_rooms), METH_VARARGS | METH_KEYWORDS,
-     "rooms(sid, namespace=None)\n--\n\nThe rooms of a client, its own sid among them; [] for an "
-     "unknown one."},
-    {"get_environ", CLR_METHOD(server_get_environ), METH_VARARGS | METH_KEYWORDS,
-     "get_environ(sid, namespace=None)\n--\n\nThe WSGI environ of the request that the client "
-     "connected with; None for an unknown one."},
-    {"transport", CLR_METHOD(server_transport), METH_VARARGS | METH_KEYWORDS,
-     "transport(sid, namespace=None)\n--\n\n'polling' or 'websocket'. KeyError for an unknown "
-     "client."},
     {"_call", CLR_METHOD(clr_server_call), CLR_FAST, NULL},
-    {"_forget_ack", server_forget_ack, METH_O, NULL},
-    {"_enter_room", CLR_METHOD(server_enter_room), CLR_FAST, NULL},
-    {"_leave_room", CLR_METHOD(server_leave_room), CLR_FAST, NULL},
+    {"_forget", server_forget, METH_O, NULL},
+    {"_join", CLR_METHOD(server_join), CLR_FAST, NULL},
+    {"_leave", CLR_METHOD(server_leave), CLR_FAST, NULL},
     {"_close_room", CLR_METHOD(server_close_room), CLR_FAST, NULL},
-    {"_session", CLR_METHOD(server_session), CLR_FAST, NULL},
-    {"_save_session", CLR_METHOD(server_save_session), CLR_FAST, NULL},
     {"_kick", CLR_METHOD(server_kick), CLR_FAST, NULL},
     {"_drop", CLR_METHOD(server_drop), CLR_FAST, NULL},
-    {"_socket", CLR_METHOD(server_socket), CLR_FAST, NULL},
-    {"_spaces", server_spaces, METH_NOARGS, NULL},
-    {"_members", server_members, METH_O, NULL},
-    {"_environ_of", server_environ_of, METH_O, NULL},
+    {"_rooms", CLR_METHOD(server_rooms), CLR_FAST, NULL},
+    {"_session", CLR_METHOD(server_session), CLR_FAST, NULL},
+    {"_save_session", CLR_METHOD(server_save_session), CLR_FAST, NULL},
+    {"_environ", CLR_METHOD(server_environ), CLR_FAST, NULL},
+    {"_transport", CLR_METHOD(server_transport), CLR_FAST, NULL},
+    {"_sids", server_sids, METH_O, NULL},
+    {"_namespaces", server_namespaces, METH_NOARGS, NULL},
+    {"_is_connected", CLR_METHOD(server_is_connected), CLR_FAST, NULL},
+    {"_eio_sid", CLR_METHOD(server_eio_sid), CLR_FAST, NULL},
     {0},
 };
 
-static PyMemberDef server_members_def[] = {
+static PyMemberDef server_fields[] = {
     {"handlers", T_OBJECT_EX, offsetof(clr_app_t, handlers), 0, NULL},
     {"namespace_handlers", T_OBJECT_EX, offsetof(clr_server_t, namespace_handlers), 0, NULL},
     {"namespaces", T_OBJECT, offsetof(clr_server_t, namespaces), 0, NULL},
@@ -484,10 +447,14 @@ static PyMemberDef server_members_def[] = {
 };
 
 static PyType_Slot server_slots[] = {
-    {Py_tp_doc, "The C part of AsyncServer."}, CLR_SLOT(Py_tp_new, server_new),
-    CLR_SLOT(Py_tp_dealloc, server_dealloc),   CLR_SLOT(Py_tp_traverse, server_traverse),
-    CLR_SLOT(Py_tp_clear, server_clear),       {Py_tp_methods, server_methods},
-    {Py_tp_members, server_members_def},       {0, NULL},
+    {Py_tp_doc, "The C part of AsyncServer."},
+    CLR_SLOT(Py_tp_new, server_new),
+    CLR_SLOT(Py_tp_dealloc, server_dealloc),
+    CLR_SLOT(Py_tp_traverse, server_traverse),
+    CLR_SLOT(Py_tp_clear, server_clear),
+    {Py_tp_methods, server_methods},
+    {Py_tp_members, server_fields},
+    {0, NULL},
 };
 
 static PyType_Spec server_spec = {

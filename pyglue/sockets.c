@@ -32,6 +32,19 @@ clr_socket_t *clr_socket_find(const clr_space_t *space, PyObject *sid)
 
 /* ---- spaces ---- */
 
+PyObject *clr_space_sids(const clr_space_t *space)
+{
+    PyObject *list = PyList_New(0);
+    clr_map_entry_t entry;
+    size_t at = 0;
+    while (list && space && clr_map_next(&space->sids, &at, &entry)) {
+        clr_socket_t *s = entry.value;
+        if (clr_socket_is_connected(s) && PyList_Append(list, s->sid) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
 static clr_space_t *space_get(clr_host_t *host, clr_str_t name)
 {
     clr_space_t *space = clr_map_get(&host->spaces, name);

@@ -86,6 +86,10 @@ static inline bool clr_socket_is_connected(const clr_socket_t *s)
     return s && s->state <= CLR_SOCKET_CONNECTED;
 }
 
+/* The sids that are connected or connecting; space may be NULL. Returns a new list, or NULL with
+ * MemoryError. */
+PyObject *clr_space_sids(const clr_space_t *space);
+
 /* Registers a socket: in the link by its stream, in its space by its sid. Session and space are
  * made when they are new. `nsp` is empty for an engine session. Returns borrowed; NULL with an
  * exception (out of memory, text that is not UTF-8), or without one when stream or sid are taken.

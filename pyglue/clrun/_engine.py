@@ -146,9 +146,16 @@ class EngineServer(EngineServerBase):
         return self.json.dumps(data, separators=(",", ":"))
 
     async def disconnect(self, sid: str | None = None) -> None:
-        """Disconnect a client, or all of this worker without a sid. Unknown ones are ignored."""
+        """Disconnect a client, or all of this worker without a sid. Unknown ones are ignored.
+
+        Its disconnect handler has run when this returns.
+        """
         for one in self._sids() if sid is None else (sid,):
-            self._close(one)
+            if self._close(one):
+                try:
+                    await self._run_disconnect(one, self.reason.SERVER_DISCONNECT)
+                finally:
+                    self._drop(one)
 
     def transport(self, sid: str) -> str:
         """The client's transport, "polling" or "websocket". KeyError if there is no such client."""

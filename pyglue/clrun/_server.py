@@ -1,11 +1,32 @@
-"""AsyncServer: Socket.IO with the API of python-socketio's AsyncServer."""
+"""AsyncServer: Socket.IO, with the API of python-socketio."""
+
+from __future__ import annotations
 
 from _clrun import Server
 
 from . import _registry, exceptions
+from ._engine import EngineServer
+from ._manager import Environs, Manager
 from ._settings import EngineSettings
 
-_ASYNC_MODES = ("aiohttp", "sanic", "tornado", "asgi")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    import logging
+    from collections.abc import Callable, Coroutine, Mapping
+    from typing import Any, TypeVar
+
+    from ._namespace import AsyncNamespace
+
+    Handler = TypeVar("Handler", bound=Callable[..., Any])
+    Result = TypeVar("Result")
+
+_SERIALIZERS = ("default", "msgpack")
+
+# What the client of a connect handler that returned False is told.
+_REJECTED = {"message": "Connection rejected by server"}
+# And that of one that raised the builtin ConnectionRefusedError, whose text was not meant for it.
+_REFUSED = {"message": "Connection refused by server"}
 
 
 class AsyncServer(Server):
@@ -15,104 +36,102 @@ class AsyncServer(Server):
 
         @sio.event
         async def connect(sid, environ, auth):
-            ...  # return False or raise ConnectionRefusedError to refuse the client
+            ...  # return False or raise clrun.ConnectionRefusedError to refuse the client
 
-        @sio.on("chat message")
-        async def chat(sid, text):
-            await sio.emit("chat message", text, skip_sid=sid)
-            return "delivered"  # what the client's ack gets: None nothing, a tuple several values
+        @sio.on("message")
+        async def message(sid, data):
+            await sio.emit("message", data, skip_sid=sid)
+            return "ok"  # the answer to a client that asked for one
 
-    Handlers are plain or async functions. A plain one runs on the event loop as well, so it may
-    not block for long; nothing it does disturbs a connection, but other events wait.
+        @sio.event
+        def disconnect(sid, reason):  # see AsyncServer.reason
+            ...
 
     path: where it answers; each server of an app needs its own.
-    json: a module with dumps(obj, separators=…) and loads(str), used instead of clrun's own
-        encoder, which takes what the standard json module takes.
-    async_handlers: False runs the handlers of one client one after the other.
-    always_connect: True tells a client that it is connected before the connect handler has run.
-    namespaces: namespaces that clients may join without handlers there; "*" for all. Default "/".
-    serializer: "default", or "msgpack" for clients with socket.io-msgpack-parser.
-    ping_interval, ping_timeout: seconds, int or float; also attributes of `eio`, changeable at
-        any time.
-    max_http_buffer_size: the largest message a client may send, in bytes.
-    cors_allowed_origins, cors_credentials, cookie, transports, allow_upgrades, http_compression,
-    compression_threshold, connect_timeout: see clrun.EngineServer. Further arguments of
-    python-socketio are accepted and ignored.
+    json: a module or object with dumps(obj, separators) and loads(str) instead of clrun's own JSON.
+    serializer: "default", or "msgpack" for clients with the msgpack parser.
+    async_handlers: False runs the handlers of one client one after another.
+    always_connect: True tells a client that it is connected before its connect handler has run.
+    namespaces: those that clients may join although they have no handlers; "*" for any.
+    ping_interval, ping_timeout: seconds, int or float; also as attributes of `eio`.
+    connect_timeout: seconds that a client has for joining its first namespace.
+    max_http_buffer_size, transports, allow_upgrades, cors_allowed_origins, cors_credentials,
+    cookie, http_compression, compression_threshold: as in python-engineio. Its other arguments are
+    accepted and ignored.
+
+    `emit` and `send` are to be awaited; they return when the message is queued. data: None for no
+    argument, a tuple for several, anything else for one; bytes may be anywhere in lists and dicts.
+    to, room: a sid or room, or a list of them; without it everyone in the namespace. skip_sid: the
+    sid or list of sids that gets nothing. callback: called with the arguments of each client's
+    answer. namespace: "/" unless told otherwise, here and in all other methods.
     """
 
-    class reason:
-        """Why a client is gone: the second argument of a disconnect handler."""
-
-        SERVER_DISCONNECT = "server disconnect"
-        CLIENT_DISCONNECT = "client disconnect"
-        PING_TIMEOUT = "ping timeout"
-        TRANSPORT_CLOSE = "transport close"
-        TRANSPORT_ERROR = "transport error"
-
-    reserved_events = ["connect", "disconnect"]
+    reason = EngineServer.reason
+    handlers: dict[str, dict[str, Callable[..., Any]]]
+    namespace_handlers: dict[str, AsyncNamespace]
+    namespaces: str | list[str]
 
     def __init__(
         self,
-        client_manager=None,
-        logger=False,
-        json=None,
-        async_handlers=True,
-        namespaces=None,
+        client_manager: object = None,
+        logger: bool | logging.Logger = False,
+        json: Any = None,
+        async_handlers: bool = True,
+        namespaces: str | list[str] | None = None,
         *,
-        path="/socket.io",
-        socketio_path=None,
-        always_connect=False,
-        async_mode="asgi",
-        serializer="default",
-        **options,
-    ):
+        path: str = "/socket.io",
+        serializer: str = "default",
+        always_connect: bool = False,
+        async_mode: str | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__()
+        if serializer not in _SERIALIZERS:
+            raise ValueError(f"serializer: expected one of {_SERIALIZERS}, not {serializer!r}")
         if client_manager is not None:
-            raise ValueError("clrun needs no client_manager: its workers share rooms as they are")
-        if async_mode not in (None, *_ASYNC_MODES):
-            raise ValueError("Invalid async_mode specified")
-        if serializer not in ("default", "msgpack"):
-            raise ValueError("serializer must be 'default' or 'msgpack'")
+            from warnings import warn
+
+            warn("client_manager is ignored: the gateway connects all workers", stacklevel=2)
+        self.handlers = {}
+        self.namespace_handlers = {}
+        self.namespaces = namespaces or ["/"]
         self.json = json
         self.async_handlers = bool(async_handlers)
         self.always_connect = bool(always_connect)
-        self.namespaces = ["/"] if namespaces is None else namespaces
         self.async_mode = "asgi"
-        self.serializer = serializer
         self.manager = Manager(self)
-        self.environ = _Environs(self)
         self._logger = logger
-        self._background = set()  # the event loop keeps only weak references
-        path = path if socketio_path is None else socketio_path
+        self._serializer = serializer
+        # Tasks, of which the event loop itself keeps only weak references.
+        self._background: set[asyncio.Task[Any]] = set()
         self.eio = EngineSettings("socketio", path, self._redeclare, **options)
         _registry.current().add(self)
 
     @property
-    def path(self):
-        """The URL path the server answers on."""
+    def path(self) -> str:
         return self.eio.path
 
     @property
-    def logger(self):
-        """The logger given, or the one named socketio.server."""
-        if isinstance(self._logger, (bool, type(None))):
-            import logging
+    def logger(self) -> logging.Logger:
+        """The logger that was given to the constructor, or else "clrun.server"."""
+        if not isinstance(self._logger, (bool, type(None))):
+            return self._logger
+        import logging
 
-            self._logger = logging.getLogger("socketio.server")
-        return self._logger
+        return logging.getLogger("clrun.server")
 
     # ---- handlers ----
 
-    def on(self, event, handler=None, namespace=None):
-        """Register the handler of an event; later ones take the place of earlier ones.
+    def on(
+        self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
+    ) -> Any:
+        """Register the handler of an event, plain or async. Without a handler it is a decorator.
 
-        Without a handler it is a decorator. Event "*" stands for all that have no handler (it gets
-        the event's name before the sid), namespace "*" for all namespaces (it gets the namespace
-        before the sid). "connect" is called with (sid, environ) or (sid, environ, auth),
-        "disconnect" with (sid, reason) or (sid), all else with the sid and the client's arguments.
+        The event "*" takes those without a handler of their own, its name as the first argument;
+        the namespace "*" likewise, its name before the sid.
         """
 
-        def set_handler(handler):
+        def set_handler(handler: Handler) -> Handler:
             self.handlers.setdefault(namespace or "/", {})[event] = handler
             return handler
 
@@ -121,109 +140,142 @@ class AsyncServer(Server):
         set_handler(handler)
         return None
 
-    def event(self, *args, **kwargs):
-        """@sio.event or @sio.event(namespace=…): register a function under its own name."""
-        if len(args) == 1 and not kwargs and callable(args[0]):
-            return self.on(args[0].__name__)(args[0])
+    def event(
+        self, handler: Callable[..., Any] | None = None, *, namespace: str | None = None
+    ) -> Any:
+        """Register a handler under its own name: `@sio.event`, `@sio.event(namespace="/chat")`."""
 
-        def set_handler(handler):
-            return self.on(handler.__name__, *args, **kwargs)(handler)
+        def set_handler(handler: Handler) -> Handler:
+            self.on(handler.__name__, handler, namespace)
+            return handler
 
-        return set_handler
+        return set_handler if handler is None else set_handler(handler)
 
-    def register_namespace(self, namespace_handler):
-        """Register an instance of a subclass of AsyncNamespace."""
-        if not hasattr(namespace_handler, "trigger_event"):
+    def register_namespace(self, namespace_handler: AsyncNamespace) -> None:
+        """Register an instance of a class of handlers. ValueError if it is no AsyncNamespace."""
+        from ._namespace import AsyncNamespace
+
+        if not isinstance(namespace_handler, AsyncNamespace):
             raise ValueError("Not a namespace instance")
         if not namespace_handler.is_asyncio_based():
             raise ValueError("Not a valid namespace class for this server")
         namespace_handler._set_server(self)
         self.namespace_handlers[namespace_handler.namespace] = namespace_handler
 
-    # ---- sending: emit() and send() are in C ----
+    # ---- asking clients ----
 
     async def call(
         self,
-        event,
-        data=None,
-        to=None,
-        sid=None,
-        namespace=None,
-        timeout=60,
-        ignore_queue=False,
-    ):
-        """Send an event to one client and wait for its answer.
+        event: str,
+        data: Any = None,
+        to: str | None = None,
+        sid: str | None = None,
+        namespace: str | None = None,
+        timeout: float | None = 60,
+        ignore_queue: bool = False,
+    ) -> Any:
+        """Emit to a client and wait for its answer: None, the value, or a tuple of several.
 
-        Returns what the client acknowledged with: None, a value, or a tuple of several. Raises
-        clrun.TimeoutError when there was none within `timeout` seconds.
+        clrun.TimeoutError when none came within `timeout` seconds, None for no limit.
         """
-        import asyncio
-
-        if to is None and sid is None:
+        to = to or sid
+        if not to:
             raise ValueError("Cannot use call() to broadcast.")
         if not self.async_handlers:
             raise RuntimeError("Cannot use call() when async_handlers is False.")
+        import asyncio
+
         future = asyncio.get_running_loop().create_future()
-        token = self._call(event, data, to or sid, namespace, future)
+        token = self._call(event, data, to, namespace or "/", future)
+        if token == 0 and timeout is None:
+            raise exceptions.TimeoutError  # the client is gone; nobody else will answer
         try:
             async with asyncio.timeout(timeout):
                 answer = await future
         except TimeoutError:
-            raise exceptions.TimeoutError() from None
+            raise exceptions.TimeoutError from None
         finally:
-            self._forget_ack(token)
-        return answer if len(answer) > 1 else answer[0] if answer else None
+            if not future.done() or future.cancelled():
+                self._forget(token)
+        return None if not answer else answer[0] if len(answer) == 1 else answer
 
     # ---- rooms ----
 
-    async def enter_room(self, sid, room, namespace=None):
-        """Put a client into a room: any str or int. KeyError or ValueError for an unknown client."""
+    async def enter_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
+        """Put a client into a room. KeyError, or ValueError, if there is no such client."""
         namespace = namespace or "/"
-        elsewhere = self._enter_room(sid, room, namespace)
-        if elsewhere is None or await elsewhere:
+        joined = self._join(sid, room, namespace)
+        if not isinstance(joined, bool):
+            joined = await joined  # a client of another worker
+        if joined:
             return
-        if namespace not in self._spaces():
+        if not self._sids(namespace):
             raise ValueError("sid is not connected to requested namespace")
         raise KeyError(sid)
 
-    async def leave_room(self, sid, room, namespace=None):
-        """Take a client out of a room. Unknown ones are ignored."""
-        self._leave_room(sid, room, namespace or "/")
+    async def leave_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
+        """Take a client out of a room. Nothing happens if it is not there."""
+        self._leave(sid, room, namespace or "/")
 
-    async def close_room(self, room, namespace=None):
+    async def close_room(self, room: Any, namespace: str | None = None) -> None:
         """Take all clients out of a room."""
         self._close_room(room, namespace or "/")
 
+    def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
+        """The rooms of a client of this worker; one is the client's own, named as its sid."""
+        return self._rooms(sid, namespace or "/")
+
     # ---- clients ----
 
-    async def get_session(self, sid, namespace=None):
-        """The client's session: a dict that lives as long as the client. KeyError without one."""
+    async def get_session(self, sid: str, namespace: str | None = None) -> dict[str, Any]:
+        """The client's session, a dict that lives as long as the client. KeyError without one."""
         return self._session(sid, namespace or "/")
 
-    async def save_session(self, sid, session, namespace=None):
+    async def save_session(
+        self, sid: str, session: dict[str, Any], namespace: str | None = None
+    ) -> None:
         """Replace the client's session by this dict. KeyError if there is no such client."""
         self._save_session(sid, session, namespace or "/")
 
-    def session(self, sid, namespace=None):
+    def session(self, sid: str, namespace: str | None = None) -> _Session:
         """`async with sio.session(sid) as session:` saves the session at the end of the block."""
         return _Session(self, sid, namespace)
 
-    async def disconnect(self, sid, namespace=None, ignore_queue=False):
-        """Disconnect a client from the namespace. Unknown ones are ignored."""
+    async def disconnect(
+        self, sid: str, namespace: str | None = None, ignore_queue: bool = False
+    ) -> None:
+        """Disconnect a client from the namespace. Unknown ones are ignored.
+
+        Its disconnect handler has run when this returns.
+        """
         namespace = namespace or "/"
-        if not self._kick(sid, namespace):
-            return
-        try:
-            await self._run_disconnect(sid, namespace, self.reason.SERVER_DISCONNECT)
-        finally:
-            self._drop(sid, namespace)
+        if self._kick(sid, namespace):
+            try:
+                await self._run_disconnect(sid, namespace, self.reason.SERVER_DISCONNECT)
+            finally:
+                self._drop(sid, namespace)
 
-    # ---- the rest of python-socketio's API ----
+    def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """The WSGI environ of the request the client came with. None if there is no such client."""
+        return self._environ(sid, namespace or "/")
 
-    def is_asyncio_based(self):
+    def transport(self, sid: str, namespace: str | None = None) -> str:
+        """The client's transport, "polling" or "websocket". KeyError if there is no such client."""
+        return self._transport(sid, namespace or "/")
+
+    @property
+    def environ(self) -> Mapping[str, dict[str, Any]]:
+        """get_environ() of each client of this worker, by the id of its Engine.IO session."""
+        return Environs(self)
+
+    # ---- for apps that were written for other event loops ----
+
+    def is_asyncio_based(self) -> bool:
         return True
 
-    def start_background_task(self, target, *args, **kwargs):
+    def start_background_task(
+        self, target: Callable[..., Coroutine[Any, Any, Result]], *args: Any, **kwargs: Any
+    ) -> asyncio.Task[Result]:
         """Run the coroutine function `target` in the background. Returns the asyncio.Task."""
         import asyncio
 
@@ -232,184 +284,115 @@ class AsyncServer(Server):
         task.add_done_callback(self._background.discard)
         return task
 
-    async def sleep(self, seconds=0):
+    async def sleep(self, seconds: float = 0) -> None:
         """asyncio.sleep()."""
         import asyncio
 
-        return await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)
 
-    async def shutdown(self):
+    async def shutdown(self) -> None:
         """Nothing to do: what runs beside the handlers is the gateway's."""
 
     # ---- called by _clrun ----
 
-    def _declaration(self):
-        return self.eio.declaration(serializer=self.serializer)
+    def _declaration(self) -> dict[str, Any]:
+        return self.eio.declaration(serializer=self._serializer)
 
-    def _redeclare(self):
+    def _redeclare(self) -> None:
         _registry.redeclare(self)
 
-    def _origin_allowed(self, origin, environ):
+    def _origin_allowed(self, origin: str, environ: dict[str, Any]) -> bool:
         return self.eio.origin_allowed(origin, environ)
 
-    def _find(self, event, namespace):
-        """The handler of connect or disconnect, and whether it wants the namespace first."""
-        handler = self.handlers.get(namespace, {}).get(event)
-        if handler is not None:
-            return handler, False
-        handler = self.handlers.get("*", {}).get(event)
-        if handler is not None:
-            return handler, True
-        target = self.namespace_handlers.get(namespace)
-        if target is not None:
-            return _method(target, event), False
-        target = self.namespace_handlers.get("*")
-        return (None, False) if target is None else (_method(target, event), True)
+    async def _run_connect(
+        self, sid: str, namespace: str, environ: dict[str, Any], auth: Any
+    ) -> dict[str, Any] | None:
+        """None accepts the client, a dict is what the refused one is told.
 
-    async def _run_connect(self, sid, namespace, environ, auth):
-        """None accepts the client; a dict is the CONNECT_ERROR object that refuses it.
-
-        Any other exception than a refusal is the caller's to report, and refuses too.
+        Any other exception refuses as well, and is reported by the caller.
         """
-        handler, wants_namespace = self._find("connect", namespace)
+        handler, args = self._lifecycle_handler("connect", sid, namespace)
         if handler is None:
             return None
-        first = (namespace, sid, environ) if wants_namespace else (sid, environ)
-        attempts = ((*first, auth), first) if auth else (first, (*first, None))
+        args = (*args, environ)
         try:
-            result = await _call_fitting(handler, attempts)
-        except ConnectionRefusedError:  # Python's own
-            return {"message": "Connection refused by server"}
-        except Exception as error:
-            refusal = getattr(error, "error_args", None)  # ours, or python-socketio's
-            if type(error).__name__ != "ConnectionRefusedError" and not isinstance(
-                error, exceptions.ConnectionRefusedError
-            ):
-                raise
-            return refusal or {"message": "Connection rejected by server"}
-        return {"message": "Connection rejected by server"} if result is False else None
+            # A handler need not take the client's auth data, or may insist on some.
+            if auth:
+                result = await _run_either(handler, (*args, auth), args)
+            else:
+                result = await _run_either(handler, args, (*args, None))
+        except exceptions.ConnectionRefusedError as refusal:
+            return refusal.error_args
+        except ConnectionRefusedError:
+            return _REFUSED
+        return _REJECTED if result is False else None
 
-    async def _run_disconnect(self, sid, namespace, reason):
-        handler, wants_namespace = self._find("disconnect", namespace)
-        if handler is None:
-            return
-        first = (namespace, sid) if wants_namespace else (sid,)
-        await _call_fitting(handler, ((*first, reason), first))
+    async def _run_disconnect(self, sid: str, namespace: str, reason: str) -> None:
+        handler, args = self._lifecycle_handler("disconnect", sid, namespace)
+        if handler is not None:
+            await _run_either(handler, (*args, reason), args)
+
+    def _lifecycle_handler(
+        self, event: str, sid: str, namespace: str
+    ) -> tuple[Callable[..., Any] | None, tuple[Any, ...]]:
+        """Who handles connect or disconnect (never "*"), and what its arguments begin with."""
+        for where, args in ((namespace, (sid,)), ("*", (namespace, sid))):
+            handler = self.handlers.get(where, {}).get(event)
+            if handler is not None:
+                return handler, args
+        for where, args in ((namespace, (sid,)), ("*", (namespace, sid))):
+            if where in self.namespace_handlers:
+                return self.namespace_handlers[where].trigger_event, (event, *args)
+        return None, ()
 
 
-def _method(target, event):
-    """What a class-based namespace runs for connect or disconnect."""
-    from functools import partial
-
-    return partial(target.trigger_event, event)
-
-
-async def _call_fitting(handler, attempts):
-    """Call the handler with the first arguments that it takes.
-
-    Only a complaint about arguments leads to the next attempt; decorators hide signatures, so
-    the text of the TypeError is all there is to go by.
-    """
-    for args in attempts[:-1]:
-        try:
-            result = handler(*args)
-            return await result if hasattr(result, "__await__") else result
-        except TypeError as error:
-            if "argument" not in str(error):
-                raise
-    result = handler(*attempts[-1])
+async def _run(handler: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    result = handler(*args)
     return await result if hasattr(result, "__await__") else result
 
 
+async def _run_either(
+    handler: Callable[..., Any], args: tuple[Any, ...], other: tuple[Any, ...]
+) -> Any:
+    """Run a handler with args or, if it does not take those, with other."""
+    try:
+        return await _run(handler, args)
+    except TypeError as error:
+        if not _did_not_fit(error, handler, args):
+            raise
+    return await _run(handler, other)
+
+
+def _did_not_fit(error: TypeError, handler: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+    """Whether the call itself failed, and not the body of the handler, which must run only once."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    code = None if trace is None else trace.tb_frame.f_code
+    if code is _run.__code__ or code is not None and code.co_name == "trigger_event":
+        return True
+    # It may be wrapped by a decorator, which did the call that failed.
+    from inspect import signature
+
+    try:
+        signature(handler).bind(*args)
+    except TypeError:
+        return True
+    except ValueError:
+        return False  # its signature is not known
+    return False
+
+
 class _Session:
-    def __init__(self, server, sid, namespace):
+    def __init__(self, server: AsyncServer, sid: str, namespace: str | None) -> None:
         self._server = server
         self._sid = sid
         self._namespace = namespace
-        self._session = None
+        self._session: dict[str, Any] = {}
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> dict[str, Any]:
         self._session = await self._server.get_session(self._sid, self._namespace)
         return self._session
 
-    async def __aexit__(self, *error):
+    async def __aexit__(self, *error: object) -> None:
         await self._server.save_session(self._sid, self._session, self._namespace)
-
-
-class _Environs:
-    """Engine.IO sid → environ, of this worker's clients."""
-
-    def __init__(self, server):
-        self._server = server
-
-    def __getitem__(self, eio_sid):
-        environ = self._server._environ_of(eio_sid)
-        if environ is None:
-            raise KeyError(eio_sid)
-        return environ
-
-    def get(self, eio_sid, default=None):
-        environ = self._server._environ_of(eio_sid)
-        return default if environ is None else environ
-
-    def __contains__(self, eio_sid):
-        return isinstance(eio_sid, str) and self._server._environ_of(eio_sid) is not None
-
-    def __iter__(self):
-        server = self._server
-        return iter({eio for ns in server._spaces() for _, eio, _ in server._members(ns)})
-
-    def __len__(self):
-        return sum(1 for _ in self)
-
-    def keys(self):
-        return list(self)
-
-
-class Manager:
-    """What python-socketio's client manager shows of the clients; of this worker's, that is."""
-
-    def __init__(self, server):
-        self.server = server
-
-    @property
-    def rooms(self):
-        """namespace → room → {sid: Engine.IO sid}; the room None has everyone. A snapshot."""
-        return {namespace: self._rooms_of(namespace) for namespace in self.get_namespaces()}
-
-    def _rooms_of(self, namespace):
-        rooms = {None: {}}
-        for sid, eio_sid, joined in self.server._members(namespace):
-            rooms[None][sid] = eio_sid
-            rooms.setdefault(sid, {})[sid] = eio_sid
-            for room in joined or ():
-                rooms.setdefault(room, {})[sid] = eio_sid
-        return rooms
-
-    def get_namespaces(self):
-        return self.server._spaces()
-
-    def get_participants(self, namespace, room):
-        """Pairs (sid, Engine.IO sid) of those in the room, or in any of a list of rooms."""
-        rooms = self._rooms_of(namespace)
-        found = {}
-        for name in room if isinstance(room, (list, tuple)) else (room,):
-            found.update(rooms.get(name, {}))
-        yield from found.items()
-
-    def get_rooms(self, sid, namespace):
-        return self.server.rooms(sid, namespace)
-
-    def is_connected(self, sid, namespace):
-        found = self.server._socket(sid, namespace)
-        return found is not None and found[0]
-
-    def eio_sid_from_sid(self, sid, namespace):
-        found = self.server._socket(sid, namespace)
-        return None if found is None else found[1]
-
-    def sid_from_eio_sid(self, eio_sid, namespace):
-        for sid, eio, _ in self.server._members(namespace):
-            if eio == eio_sid:
-                return sid
-        return None
