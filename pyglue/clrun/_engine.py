@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 _EVENTS = ("connect", "disconnect", "message")
+_SENDABLE = (str, bytes, bytearray, memoryview, list, dict)
 
 
 class EngineServer(EngineServerBase):
@@ -124,26 +125,15 @@ class EngineServer(EngineServerBase):
 
     # ---- clients ----
 
-    async def send(self, sid: str, data: Any) -> None:
-        """Send str, bytes, or a list or dict as its JSON. Nothing happens if the client is gone.
+    def send(self, sid: str, data: Any) -> Coroutine[Any, Any, None]:
+        """Send str, bytes, or a list or dict as its JSON. To be awaited.
 
-        Waits while so much output is queued that more would only fill memory. TypeError or
-        ValueError for a list or dict that JSON cannot express.
+        Nothing happens if the client is gone. Waits while so much output is queued that more would
+        only fill memory. TypeError or ValueError for a list or dict that JSON cannot express.
         """
-        if isinstance(data, (list, dict)):
-            data = self._dumps(data)
-        elif not isinstance(data, (str, bytes, bytearray, memoryview)):
+        if not isinstance(data, _SENDABLE):
             data = "" if data is None else str(data)
-        waiting = self._send(sid, data)
-        if waiting is not None:
-            await waiting
-
-    def _dumps(self, data: Any) -> str:
-        if self.json is None:
-            import json
-
-            self.json = json
-        return self.json.dumps(data, separators=(",", ":"))
+        return super().send(sid, data)
 
     async def disconnect(self, sid: str | None = None) -> None:
         """Disconnect a client, or all of this worker without a sid. Unknown ones are ignored.
