@@ -140,5 +140,9 @@ async def test_upgrade(server):
 async def test_order(server, transports):
     async with connected(server, transports) as client:
         await received(client)
-        await client.emit("count", 1000)
-        assert [await received(client) for _ in range(1000)] == [("number", n) for n in range(1000)]
+        # This client refuses polling responses of more than 16 packets, whoever sends them.
+        count = 16 if transports == ["polling"] else 1000
+        await client.emit("count", count)
+        assert [await received(client) for _ in range(count)] == [
+            ("number", n) for n in range(count)
+        ]

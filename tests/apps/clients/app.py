@@ -82,6 +82,11 @@ async def count(sid, last):
         await sio.emit("number", number, to=sid)
 
 
+@sio.on("note")
+async def note(sid, text):
+    record("note", sid=sid, text=text)
+
+
 @sio.on("kick")
 async def kick(sid):
     await sio.disconnect(sid)
