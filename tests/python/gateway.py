@@ -1,0 +1,332 @@
+"""A scripted gateway: the other end of a worker's link, driven by a test in the same process.
+
+    with Gateway(sio) as gateway:
+        client = gateway.connect()
+        client.send("hello", "world", ack=1)
+        gateway.run()
+        assert client.acks == [(1, ["hi"], [])]
+
+The event loop runs only inside run(), so that a test says what happens between what.
+"""
+
+import asyncio
+import json
+import socket
+import struct
+
+from _clrun import Link
+
+NO_ACK = 2**64 - 1
+
+TYPES = {
+    "CONFIG": 1, "STOP": 2, "REPLY": 3, "SIO_CONNECT": 4, "SIO_EVENT": 5, "SIO_ACK": 6,
+    "SIO_DISCONNECT": 7, "SIO_ROOM": 8, "EIO_OPEN": 9, "EIO_MESSAGE": 10, "EIO_GONE": 11,
+    "ORIGIN_CHECK": 12, "TRANSPORT": 13, "HELLO": 64, "SERVER": 65, "READY": 66, "FAILED": 67,
+    "CREDIT": 68, "SIO_ACCEPT": 69, "SIO_REFUSE": 70, "SIO_SEND": 71, "SIO_EMIT": 72,
+    "SIO_ACK_REPLY": 73, "SIO_KICK": 74, "SIO_JOIN": 75, "SIO_LEAVE": 76, "SIO_CLOSE_ROOM": 77,
+    "SIO_REMOTE": 78, "SIO_ABORT": 79, "EIO_ACCEPT": 80, "EIO_REFUSE": 81, "EIO_SEND": 82,
+    "EIO_CLOSE": 83, "ORIGIN_RESULT": 84, "LOG": 85, "STOPPED": 86,
+}  # fmt: skip
+NAMES = {number: name for name, number in TYPES.items()}
+
+CLIENT_DISCONNECT, SERVER_DISCONNECT, PING_TIMEOUT, TRANSPORT_CLOSE, TRANSPORT_ERROR = range(1, 6)
+JOIN, LEAVE, KICK = 1, 2, 3
+BINARY, ACK, VOLATILE = 1, 2, 4
+
+
+def string(text):
+    data = text.encode() if isinstance(text, str) else text
+    return struct.pack("<I", len(data)) + data
+
+
+def strings(items):
+    return struct.pack("<H", len(items)) + b"".join(map(string, items))
+
+
+def data(args, attachments=()):
+    text = args if isinstance(args, (str, bytes)) else json.dumps(args)
+    return string(text) + strings(attachments)
+
+
+def frame(name, payload=b"", stream=0, flags=0):
+    return struct.pack("<IBBHQ", len(payload), TYPES[name], flags, 0, stream) + payload
+
+
+def request(
+    target="/socket.io/?EIO=4&transport=websocket",
+    headers=(("host", "localhost"),),
+    transport=2,
+    secure=0,
+    peer=("10.0.0.7", 5555),
+):
+    flat = [part for header in headers for part in header]
+    return (
+        struct.pack("<BBB", transport, secure, 1)
+        + string("GET")
+        + string(target)
+        + string(peer[0])
+        + struct.pack("<H", peer[1])
+        + string("127.0.0.1")
+        + struct.pack("<H", 8000)
+        + strings(flat)
+    )
+
+
+class Reader:
+    """The fields of a payload, one after the other."""
+
+    def __init__(self, payload):
+        self.rest = payload
+
+    def take(self, code):
+        size = struct.calcsize("<" + code)
+        (value,) = struct.unpack_from("<" + code, self.rest)
+        self.rest = self.rest[size:]
+        return value
+
+    def bytes(self):
+        size = self.take("I")
+        value, self.rest = self.rest[:size], self.rest[size:]
+        assert len(value) == size
+        return value
+
+    def str(self):
+        return self.bytes().decode()
+
+    def strs(self):
+        return [self.str() for _ in range(self.take("H"))]
+
+    def data(self):
+        args = json.loads(self.str())
+        return args, [self.bytes() for _ in range(self.take("H"))]
+
+    def end(self):
+        assert self.rest == b"", self.rest
+
+
+class Frame:
+    def __init__(self, head, payload):
+        size, kind, self.flags, zero, self.stream = head
+        self.name = NAMES[kind]
+        self.payload = payload
+        assert zero == 0
+
+    @property
+    def read(self):
+        return Reader(self.payload)
+
+    def __repr__(self):
+        return f"<{self.name} {self.stream} {self.payload[:60]!r}>"
+
+
+class Client:
+    """A Socket.IO client in one namespace."""
+
+    def __init__(self, gateway, stream, sid, eio_sid):
+        self.gateway = gateway
+        self.stream = stream
+        self.sid = sid
+        self.eio_sid = eio_sid
+
+    def send(self, *args, ack=NO_ACK, attachments=()):
+        payload = struct.pack("<Q", ack) + data(list(args), attachments)
+        self.gateway.write("SIO_EVENT", payload, self.stream)
+
+    def send_raw(self, text, ack=NO_ACK, attachments=()):
+        payload = struct.pack("<Q", ack) + data(text, attachments)
+        self.gateway.write("SIO_EVENT", payload, self.stream)
+
+    def answer(self, token, *args, attachments=()):
+        payload = struct.pack("<Q", token) + data(list(args), attachments)
+        self.gateway.write("SIO_ACK", payload, self.stream)
+
+    def leave(self, reason=CLIENT_DISCONNECT):
+        self.gateway.write("SIO_DISCONNECT", bytes([reason]), self.stream)
+
+    def frames(self, name):
+        return [f for f in self.gateway.frames if f.name == name and f.stream == self.stream]
+
+    @property
+    def accepted(self):
+        return bool(self.frames("SIO_ACCEPT"))
+
+    @property
+    def refusal(self):
+        found = self.frames("SIO_REFUSE")
+        return json.loads(found[0].read.str()) if found else None
+
+    @property
+    def aborted(self):
+        found = self.frames("SIO_ABORT")
+        return found[0].read.str() if found else None
+
+    @property
+    def acks(self):
+        """(id, args, attachments) of each answer."""
+        result = []
+        for f in self.frames("SIO_ACK_REPLY"):
+            read = f.read
+            result.append((read.take("Q"), *read.data()))
+        return result
+
+    @property
+    def events(self):
+        """[name, *args] of each event sent to this client alone."""
+        return [args for _, args, _ in self.sends]
+
+    @property
+    def sends(self):
+        """(token, args, attachments)"""
+        result = []
+        for f in self.frames("SIO_SEND"):
+            read = f.read
+            result.append((read.take("Q"), *read.data()))
+        return result
+
+
+class Gateway:
+    def __init__(self, *servers, loop_factory=asyncio.new_event_loop, ready=True):
+        self.socket, theirs = socket.socketpair()
+        self.fd = theirs.detach()
+        self.socket.setblocking(False)
+        self.loop = loop_factory()
+        asyncio.set_event_loop(self.loop)
+        self.errors = []
+        self.loop.set_exception_handler(lambda loop, context: self.errors.append(context))
+        self.link = Link(self.fd)
+        self.frames = []
+        self.input = b""
+        self.streams = 0
+        self.down = []
+        self.link.on_down = self.down.append
+        self.link.start(self.loop)
+        for server in servers:
+            self.link.declare(server)
+        if ready:
+            self.link.ready()
+        self.run()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def close(self):
+        self.link.close()
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.turns(10)
+        self.loop.close()
+        self.socket.close()
+        asyncio.set_event_loop(None)
+        if not isinstance(self.errors, tuple):
+            assert self.errors == []
+
+    # ---- bytes ----
+
+    def write(self, name, payload=b"", stream=0, flags=0):
+        self.write_raw(frame(name, payload, stream, flags))
+
+    def write_raw(self, data):
+        self.socket.setblocking(True)
+        self.socket.sendall(data)
+        self.socket.setblocking(False)
+
+    def read(self):
+        while True:
+            try:
+                chunk = self.socket.recv(1 << 20)
+            except BlockingIOError:
+                break
+            except ConnectionError:
+                break
+            if not chunk:
+                break
+            self.input += chunk
+        while len(self.input) >= 16:
+            head = struct.unpack_from("<IBBHQ", self.input)
+            if len(self.input) < 16 + head[0]:
+                break
+            self.frames.append(Frame(head, self.input[16 : 16 + head[0]]))
+            self.input = self.input[16 + head[0] :]
+
+    # ---- the loop ----
+
+    def turns(self, count=1):
+        for _ in range(count):
+            self.loop.call_soon(self.loop.stop)
+            self.loop.run_forever()
+
+    def run(self, turns=6):
+        """Let the worker take what was written, and read what it answers."""
+        for _ in range(turns):
+            self.turns()
+            self.read()
+
+    def wait(self, awaitable):
+        """Run until it is done; reads meanwhile are up to the caller."""
+        return self.loop.run_until_complete(asyncio.wait_for(_awaited(awaitable), 10))
+
+    def until(self, condition, timeout=5):
+        """Run until condition() holds."""
+        deadline = self.loop.time() + timeout
+        while not condition():
+            assert self.loop.time() < deadline, "timed out"
+            self.loop.run_until_complete(asyncio.sleep(0.001))
+            self.read()
+
+    # ---- clients ----
+
+    def connect(
+        self, nsp="/", auth="", server=0, eio_sid=None, sid=None, request_head=None, run=True
+    ):
+        self.streams += 1
+        stream = self.streams + (self.streams << 32)
+        sid = sid or f"sid-{self.streams}"
+        eio_sid = eio_sid or f"eio-{self.streams}"
+        auth = auth if isinstance(auth, str) else json.dumps(auth)
+        payload = (
+            struct.pack("<H", server)
+            + string(eio_sid)
+            + string(sid)
+            + string(nsp)
+            + string(auth)
+            + (request_head or request())
+        )
+        self.write("SIO_CONNECT", payload, stream)
+        if run:
+            self.run()
+        return Client(self, stream, sid, eio_sid)
+
+    def named(self, name):
+        return [f for f in self.frames if f.name == name]
+
+    def forget(self):
+        """Drop the frames seen so far."""
+        self.read()
+        self.frames.clear()
+
+    @property
+    def emits(self):
+        """(server, namespace, rooms, except, token, args, attachments) of each SIO_EMIT."""
+        result = []
+        for f in self.named("SIO_EMIT"):
+            r = f.read
+            result.append((r.take("H"), r.str(), r.strs(), r.strs(), r.take("Q"), *r.data()))
+        return result
+
+    @property
+    def log(self):
+        """The text of each line for the log."""
+        lines = []
+        for f in self.named("LOG"):
+            read = f.read
+            read.take("B")
+            read.str()
+            lines.append(read.str())
+        return lines
+
+
+async def _awaited(awaitable):
+    return await awaitable
