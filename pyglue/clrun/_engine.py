@@ -142,10 +142,18 @@ class EngineServer(EngineServerBase):
         """
         for one in self._sids() if sid is None else (sid,):
             if self._close(one):
-                try:
-                    await self._run_disconnect(one, self.reason.SERVER_DISCONNECT)
-                finally:
-                    self._drop(one)
+                await self._say_goodbye(one)
+
+    async def _say_goodbye(self, sid: str) -> None:
+        """The disconnect handler of a client that we closed. Its errors are not the caller's."""
+        try:
+            await self._run_disconnect(sid, self.reason.SERVER_DISCONNECT)
+        except Exception:
+            import logging
+
+            logging.getLogger("app").exception("Exception in the disconnect handler of %s", sid)
+        finally:
+            self._drop(sid)
 
     def transport(self, sid: str) -> str:
         """The client's transport, "polling" or "websocket". KeyError if there is no such client."""

@@ -200,6 +200,25 @@ def test_disconnecting_everybody(app):
     }
 
 
+def test_an_error_in_one_disconnect_handler_spares_the_others(worker):
+    process = worker(
+        "import clrun\neio = clrun.EngineServer()\n"
+        "@eio.on('disconnect')\ndef gone(sid, reason):\n"
+        "    print('gone', sid, flush=True)\n    raise RuntimeError('on leaving')\n"
+        "@eio.on('message')\nasync def message(sid, data):\n"
+        "    await eio.disconnect()\n    print('done', flush=True)\n"
+    )
+    process.until_ready()
+    clients = [Client(process, stream).accepted() for stream in (1, 2)]
+    clients[0].say("end")
+    assert {process.expect("EIO_CLOSE").stream for _ in clients} == {1, 2}
+    assert {process.line() for _ in clients} == {"gone sid1", "gone sid2"}
+    assert process.line() == "done"
+    process.stop()
+    process.expect_stopped()
+    assert sum("RuntimeError: on leaving" in why for _, _, why in process.logs) == 2
+
+
 def test_a_refused_client_has_no_disconnect_handler(app):
     Client(app, 1, "false").refused()
     app.send("EIO_GONE", struct.pack("<B", 2), 1)
