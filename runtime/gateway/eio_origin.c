@@ -35,13 +35,19 @@ static bool in_list(const clr_eio_config_t *config, clr_str_t origin)
     return false;
 }
 
-/* "scheme://host" */
+/* "scheme://host", with an empty scheme for http as well as https. */
 static bool is_at_host(clr_str_t origin, clr_str_t scheme, clr_str_t host)
 {
-    clr_str_t start = clr_str(origin.p, origin.n < scheme.n ? origin.n : scheme.n);
-    clr_str_t rest = clr_str_from(origin, scheme.n);
-    return clr_str_ieq(start, scheme) && clr_str_starts(rest, CLR_STR("://")) &&
-           clr_str_ieq(clr_str_from(rest, 3), host);
+    static const clr_str_t any[] = {CLR_STR_INIT("http"), CLR_STR_INIT("https")};
+    for (size_t i = 0; i < clr_array_len(any); i++) {
+        if (scheme.n > 0 && !clr_str_ieq(scheme, any[i]))
+            continue;
+        clr_str_t rest = clr_str_from(origin, any[i].n);
+        if (clr_str_starts(origin, any[i]) && clr_str_starts(rest, CLR_STR("://")) &&
+            clr_str_ieq(clr_str_from(rest, 3), host))
+            return true;
+    }
+    return false;
 }
 
 /* The first element of a list header of a proxy. */
@@ -53,17 +59,16 @@ static clr_str_t forwarded(const clr_exchange_t *x, clr_str_t name)
     return CLR_STR_EMPTY;
 }
 
-/* A page of the host that the request came to, or of what the proxy in front says it came to. */
+/* A page of the host that the request came to, or of the one that the proxy says it came to. Either
+ * scheme counts: a proxy in front may end TLS without telling. */
 static bool is_same_origin(const clr_exchange_t *x, clr_str_t origin)
 {
     clr_str_t host = clr_http_head_get(x->head, CLR_STR("host"));
     clr_str_t proto = forwarded(x, CLR_STR("x-forwarded-proto"));
     clr_str_t outer = forwarded(x, CLR_STR("x-forwarded-host"));
-    if (host.n > 0 && is_at_host(origin, CLR_STR("http"), host))
+    if (host.n > 0 && is_at_host(origin, CLR_STR_EMPTY, host))
         return true;
-    if (proto.n == 0 && outer.n == 0)
-        return false;
-    return is_at_host(origin, proto.n > 0 ? proto : CLR_STR("http"), outer.n > 0 ? outer : host);
+    return outer.n > 0 && is_at_host(origin, proto, outer);
 }
 
 static bool began_with(const clr_eio_session_t *s, clr_str_t origin)
