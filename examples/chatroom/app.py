@@ -4,7 +4,7 @@ import time
 
 import clrun
 
-ROOMS = ("lobby", "music", "sports")
+ROOMS = ["lobby", "music", "sports"]
 LONGEST = 2000  # characters of a message
 
 sio = clrun.AsyncServer()
@@ -26,6 +26,7 @@ async def connect(sid, environ, auth):
     if not name:
         raise clrun.ConnectionRefusedError("Please choose a name.")
     await sio.save_session(sid, {"name": name, "room": None})
+    # One argument; a tuple would be several.
     await sio.emit("rooms", ROOMS, to=sid)
 
 

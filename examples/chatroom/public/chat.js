@@ -7,6 +7,7 @@ const socket = io({ path, autoConnect: false });
 
 let name = "";
 let room = null;
+let toldAt = 0; // when the others were last told that we are typing
 
 // ---- coming in ----
 
@@ -98,12 +99,12 @@ el("compose").addEventListener("submit", (event) => {
   if (text) {
     socket.emit("say", text);
     el("text").value = "";
+    toldAt = 0;
   }
 });
 
 // ---- who is typing ----
 
-let toldAt = 0;
 let typingTimer;
 
 el("text").addEventListener("input", () => {
