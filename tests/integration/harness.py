@@ -86,10 +86,16 @@ class Program:
             with self._news:
                 self.lines.append(line)
                 if line.startswith('{"record"'):
-                    self.records.append(json.loads(line))
+                    self._take(line)
                 self._news.notify_all()
         with self._news:
             self._news.notify_all()
+
+    def _take(self, line):
+        try:
+            self.records.append(json.loads(line))
+        except ValueError:
+            self.lines.append(f"not a record: {line}")
 
     def _wait_ready(self, fd):
         end = time.monotonic() + scaled(20)
@@ -116,6 +122,7 @@ class Program:
             return "\n".join(self.lines)
 
     def _wait(self, find, seconds, what):
+        """Blocks until find() gives something; the complaint shows the end of the log."""
         end = time.monotonic() + scaled(seconds)
         with self._news:
             while True:
@@ -124,7 +131,7 @@ class Program:
                     return found
                 left = end - time.monotonic()
                 if left <= 0:
-                    raise AssertionError(f"{what}: not seen within {seconds} s\n" + "\n".join(self.lines))
+                    raise AssertionError(f"{what}: not seen within {seconds} s\n" + "\n".join(self.lines[-40:]))
                 self._news.wait(left)
 
     def wait_log(self, pattern, seconds=5):

@@ -13,7 +13,7 @@ sio = clrun.AsyncServer(serializer=os.environ.get("SERIALIZER", "default"))
 
 
 def record(name, **fields):
-    print(json.dumps({"record": name, **fields}), flush=True)
+    print(json.dumps({"record": name, **fields}) + "\n", end="", flush=True)  # in one write
 
 
 @eio.on("connect")

@@ -27,7 +27,7 @@ OUTCOMES = {
 
 
 def record(name, **fields):
-    print(json.dumps({"record": name, **fields}), flush=True)
+    print(json.dumps({"record": name, **fields}) + "\n", end="", flush=True)  # in one write
 
 
 def add(server, nsp, outcome):

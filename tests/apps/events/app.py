@@ -12,7 +12,7 @@ current = contextvars.ContextVar("current", default="unset")
 
 
 def record(name, **fields):
-    print(json.dumps({"record": name, **fields}), flush=True)
+    print(json.dumps({"record": name, **fields}) + "\n", end="", flush=True)  # in one write
 
 
 # -- results

@@ -10,7 +10,7 @@ sio = clrun.AsyncServer(ping_interval=1, ping_timeout=1)
 
 
 def record(name, **fields):
-    print(json.dumps({"record": name, **fields}), flush=True)
+    print(json.dumps({"record": name, **fields}) + "\n", end="", flush=True)  # in one write
 
 
 @sio.event
