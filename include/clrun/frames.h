@@ -16,7 +16,7 @@
  */
 #pragma once
 
-/* X(number, name, direction, payload, meaning). Direction: G from the gateway, W from the worker. */
+/* X(number, name, direction, payload, meaning); direction G: from the gateway, W: from the worker */
 #define CLR_FRAME_MAP(X)                                                                           \
     X(1, CONFIG, G, "json", "first frame: what the worker runs and how")                           \
     X(2, STOP, G, "u32 ms", "finish within ms, then send STOPPED and exit")                        \
@@ -43,8 +43,7 @@
     X(69, SIO_ACCEPT, W, "", "the connect handler accepted the socket")                            \
     X(70, SIO_REFUSE, W, "json", "the connect handler refused; the CONNECT_ERROR object")          \
     X(71, SIO_SEND, W, "u64 token, data", "an event for this socket; flags ACK, VOLATILE")         \
-    X(72, SIO_EMIT, W,                                                                             \
-      "u16 server, str nsp, list<str> rooms, list<str> except, u64 token, data",                   \
+    X(72, SIO_EMIT, W, "u16 server, str nsp, list<str> rooms, list<str> except, u64 token, data",  \
       "an event for rooms or sids (none: the namespace) less those in except")                     \
     X(73, SIO_ACK_REPLY, W, "u64 ack, data", "what the handler of an event returned")              \
     X(74, SIO_KICK, W, "", "disconnect this socket from its namespace")                            \

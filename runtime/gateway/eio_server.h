@@ -25,7 +25,7 @@ typedef struct clr_eio {
     clr_buf_t payload;  /* of a polling response, or of a packet for the queue */
     clr_buf_t packet;   /* decoded base64, encoded request heads */
     clr_buf_t head;     /* of a Socket.IO packet */
-    clr_buf_t json; /* of a msgpack packet that came in */
+    clr_buf_t json;     /* of a msgpack packet that came in */
     uint64_t seed;      /* of all maps */
     uint64_t epoch;     /* of the last broadcast (sio_emit.c) */
 } clr_eio_t;
