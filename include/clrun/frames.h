@@ -16,7 +16,7 @@
  */
 #pragma once
 
-/* X(number, name, direction, payload, meaning); direction G: from the gateway, W: from the worker */
+/* X(number, name, direction, payload, meaning). G: from the gateway, W: from the worker. */
 #define CLR_FRAME_MAP(X)                                                                           \
     X(1, CONFIG, G, "json", "first frame: what the worker runs and how")                           \
     X(2, STOP, G, "u32 ms", "finish within ms, then send STOPPED and exit")                        \
