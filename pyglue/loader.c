@@ -199,6 +199,7 @@ static PyObject *import_attr(const char *module, const char *name)
 
 static int begin(clr_load_t *load, PyObject *venv)
 {
+    CLR_ASSERT(load->target.name != NULL && load->target.root != NULL);
     load->registry = PyImport_ImportModule("clrun._registry");
     load->hook = load->registry ? import_attr("clrun._source", "hook") : NULL;
     load->path = Py_XNewRef(PySys_GetObject("path"));
@@ -226,6 +227,7 @@ static int begin(clr_load_t *load, PyObject *venv)
 
 static int commit(clr_load_t *load)
 {
+    CLR_ASSERT(load->begun == 2);
     if (call(load->registry, "commit") < 0)
         return -1;
     return call(load->hook, "commit");
@@ -261,6 +263,7 @@ static void rollback(clr_load_t *load)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
+    CLR_ASSERT(type != NULL);
     if (load->owner.roots_ != NULL)
         restore_modules(load);
     if (load->old_path != NULL)

@@ -23,11 +23,11 @@
 #endif
 #include <Python.h>
 
-PyObject *clr_loader_load_module(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *clr_loader_load_module(PyObject *self, PyObject *args, PyObject *kwargs);
 
 /* _owns_path(path: str, roots: list[str], venv: str | None) -> bool: is this file the app's own?
  * For the import hook in clrun._source. */
-PyObject *clr_loader_owns_path(PyObject *module, PyObject *args);
+PyObject *clr_loader_owns_path(PyObject *self, PyObject *args);
 
 /* The rows for the method table of _clrun. */
 #define CLR_LOADER_METHODS                                                                         \
