@@ -272,11 +272,15 @@ async def work(sid):
 def start_work(program):
     """A polling client asks for work; returns once the handler runs."""
     url = program.url + "/socket.io/?EIO=4&transport=polling"
-    with urllib.request.urlopen(url) as answer:
-        sid = re.search(rb'"sid":"([^"]+)"', answer.read()).group(1).decode()
-    for packet in (b"40", b'42["work"]'):
-        request = urllib.request.Request(f"{url}&sid={sid}", packet, {"Content-Type": "text/plain"})
-        urllib.request.urlopen(request).close()
+
+    def poll(packet=None):
+        with urllib.request.urlopen(url, packet, timeout=scaled(10)) as answer:
+            return answer.read()
+
+    url += "&sid=" + re.search(rb'"sid":"([^"]+)"', poll()).group(1).decode()
+    poll(b"40")
+    assert poll().startswith(b"40{")
+    poll(b'42["work"]')
     program.wait_log("^working$")
 
 
