@@ -405,14 +405,14 @@ CLR_UNUSED static void ws_expect_binary(ws_t *ws, const char *text)
     EXPECT_STR_C(payload, text);
 }
 
-/* A close frame, within a tenth of a second. */
+/* A close frame, at once: no timer of the gateway's is as short as the limit here. */
 CLR_UNUSED static void ws_expect_close(ws_t *ws)
 {
     uint8_t first;
     uint64_t began = clr_clock_now_ms();
     ws_receive(ws, &first);
     EXPECT_EQ(first, 0x88);
-    EXPECT(clr_clock_now_ms() - began < 100);
+    EXPECT(clr_clock_now_ms() - began < 2000);
 }
 
 CLR_UNUSED static void ws_expect_nothing(ws_t *ws)

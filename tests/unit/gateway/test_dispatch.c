@@ -83,6 +83,40 @@ static void send_trailing_bytes(void)
     fake_text(&worker, CLR_FRAME_READY, 0, 0, "x");
 }
 
+static void send_bad_engine_text(void)
+{
+    fake_text(&worker, CLR_FRAME_EIO_REFUSE, 0, 1, "no JSON");
+}
+
+static void send_engine_bytes(void)
+{
+    fake_text(&worker, CLR_FRAME_EIO_ACCEPT, 0, 1, "x");
+}
+
+static void send_refusal_without_json(void)
+{
+    fake_text(&worker, CLR_FRAME_SIO_REFUSE, 0, 1, "{");
+}
+
+static void send_bad_log_level(void)
+{
+    size_t at = clr_frame_begin(&worker.out, CLR_FRAME_LOG, 0, 0);
+    clr_buf_append_le(&worker.out, 200, 1);
+    clr_write_str(&worker.out, CLR_STR("m"));
+    clr_write_str(&worker.out, CLR_STR("t"));
+    clr_frame_end(&worker.out, at);
+    fake_flush(&worker);
+}
+
+static void send_failed(void)
+{
+    size_t at = clr_frame_begin(&worker.out, CLR_FRAME_FAILED, 0, 0);
+    clr_buf_append_le(&worker.out, CLR_FAILED_ERROR, 1);
+    clr_write_str(&worker.out, CLR_STR("Traceback"));
+    clr_frame_end(&worker.out, at);
+    fake_flush(&worker);
+}
+
 static void send_too_much_credit(void)
 {
     fake_credit(&worker, UINT32_MAX);
@@ -96,6 +130,76 @@ TEST(worker_that_breaks_the_rules_goes_down)
     expect_refused(send_bad_utf8);
     expect_refused(send_trailing_bytes);
     expect_refused(send_too_much_credit);
+    expect_refused(send_bad_engine_text);
+    expect_refused(send_engine_bytes);
+    expect_refused(send_refusal_without_json);
+    expect_refused(send_bad_log_level);
+    expect_refused(send_failed); /* after READY */
+}
+
+static int failed_kind, stopped;
+
+static void on_failed(clr_worker_t *w, uint8_t kind, clr_str_t text, void *ctx)
+{
+    EXPECT(((fake_t *)ctx)->w == w);
+    EXPECT_STR_C(text, "Traceback");
+    failed_kind = kind;
+}
+
+static void on_stopped(clr_worker_t *w, void *ctx)
+{
+    EXPECT(((fake_t *)ctx)->w == w);
+    stopped++;
+}
+
+static void on_hello(clr_worker_t *w, uint32_t pid, clr_str_t python, void *ctx)
+{
+    EXPECT(((fake_t *)ctx)->w == w);
+    EXPECT_EQ(pid, 4711);
+    EXPECT_STR_C(python, "3.11");
+}
+
+TEST(worker_reports_what_became_of_it)
+{
+    static const clr_worker_ops_t ops = {.on_hello = on_hello,
+                                         .on_failed = on_failed,
+                                         .on_stopped = on_stopped,
+                                         .on_gone = fake_on_gone};
+    int fds[2];
+    fixture_open(false);
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    worker = (fake_t){.fd = fds[0]};
+    EXPECT_EQ(clr_worker_attach(&worker.w, &gw, fds[1], 7, CLR_STR("{\"a\":1}"), &ops, &worker), 0);
+    EXPECT_EQ(clr_worker_number(worker.w), 7);
+    clr_frame_t config = fake_expect(&worker, CLR_FRAME_CONFIG);
+    clr_reader_t r = clr_reader(config.payload);
+    EXPECT_STR_C(clr_read_str(&r), "{\"a\":1}");
+    fake_hello(&worker);
+    size_t at = clr_frame_begin(&worker.out, CLR_FRAME_LOG, 0, 0);
+    clr_buf_append_le(&worker.out, 0, 1);
+    clr_write_str(&worker.out, CLR_STR("mod\nule"));
+    clr_write_str(&worker.out, CLR_STR("text"));
+    clr_frame_end(&worker.out, at);
+    send_failed();
+    fake_simple(&worker, CLR_FRAME_STOPPED, 0);
+    LOOPBACK_UNTIL(&loop, -1, stopped == 1);
+    EXPECT_EQ(failed_kind, CLR_FAILED_ERROR);
+    teardown(&worker);
+}
+
+TEST(worker_of_another_version_is_refused)
+{
+    fixture_open(false);
+    fake_attach(&worker, 1);
+    size_t at = clr_frame_begin(&worker.out, CLR_FRAME_HELLO, 0, 0);
+    clr_buf_append_le(&worker.out, 999, 4);
+    clr_buf_append_le(&worker.out, 1, 4);
+    clr_write_str(&worker.out, CLR_STR("3.11"));
+    clr_write_str(&worker.out, CLR_STR("test"));
+    clr_frame_end(&worker.out, at);
+    fake_flush(&worker);
+    fake_wait_gone(&worker);
+    teardown(&worker);
 }
 
 TEST(worker_has_to_agree_on_the_servers)
@@ -319,7 +423,8 @@ TEST(frame_for_a_socket_of_another_worker_is_refused)
 }
 
 TEST_MAIN(T(worker_becomes_ready_and_is_chosen), T(worker_detach_reports_gone_later),
-          T(worker_that_breaks_the_rules_goes_down), T(worker_has_to_agree_on_the_servers),
+          T(worker_that_breaks_the_rules_goes_down), T(worker_reports_what_became_of_it),
+          T(worker_of_another_version_is_refused), T(worker_has_to_agree_on_the_servers),
           T(worker_declares_servers_in_order_and_on_paths_of_their_own),
           T(worker_must_say_hello_first), T(events_wait_for_credit_in_order),
           T(clients_of_a_worker_that_is_behind_are_paused),

@@ -180,6 +180,20 @@ TEST(handshake_of_a_websocket_waits_for_the_app)
     teardown();
 }
 
+TEST(handshake_that_is_no_websocket_ends_the_accepted_session)
+{
+    setup(ENGINEIO_SERVER);
+    int fd =
+        request("GET", "/engine.io/" WS_URL,
+                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", NULL);
+    uint64_t stream = fake_expect(&worker, CLR_FRAME_EIO_OPEN).stream;
+    fake_simple(&worker, CLR_FRAME_EIO_ACCEPT, stream);
+    expect_answer(fd, 400, NULL);
+    EXPECT_EQ(fake_expect(&worker, CLR_FRAME_EIO_GONE).stream, stream);
+    EXPECT_EQ(clr_eio_servers_session_count(&gw), 0);
+    teardown();
+}
+
 TEST(handshake_aborted_while_the_app_decides)
 {
     setup(ENGINEIO_SERVER);
@@ -366,6 +380,7 @@ TEST_MAIN(T(handshake_opens_a_polling_session), T(handshake_opens_a_websocket_se
           T(handshake_sends_the_cookie_with_polling_only),
           T(handshake_waits_for_the_app_of_an_engine_server),
           T(handshake_refused_by_the_app_is_401), T(handshake_of_a_websocket_waits_for_the_app),
+          T(handshake_that_is_no_websocket_ends_the_accepted_session),
           T(handshake_aborted_while_the_app_decides), T(origin_default_is_the_same_host),
           T(origin_any_echoes_the_origin), T(origin_list_has_to_match_exactly),
           T(origin_off_accepts_all_and_sends_no_headers), T(origin_preflight_is_answered),

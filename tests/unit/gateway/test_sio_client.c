@@ -186,6 +186,38 @@ TEST(connect_to_too_many_namespaces_is_refused)
     teardown();
 }
 
+TEST(connect_to_a_namespace_of_too_long_a_name_closes)
+{
+    setup();
+    ws_t ws;
+    char packet[CLR_SIO_MAX_NSP_NAME + 20];
+    memset(packet, 'n', sizeof(packet) - 1);
+    memcpy(packet, "40/", 3);
+    packet[sizeof(packet) - 1] = '\0';
+    ws_open(&ws, "/socket.io");
+    ws_text(&ws, packet);
+    ws_expect_close(&ws);
+    ws_close(&ws);
+    teardown();
+}
+
+TEST(connect_holds_no_more_than_max_buffered)
+{
+    fixture_defaults();
+    options.max_buffered = 1000;
+    setup();
+    ws_t ws;
+    ws_open(&ws, "/socket.io");
+    ws_text(&ws, "40");
+    uint64_t stream = fake_expect(&worker, CLR_FRAME_SIO_CONNECT).stream;
+    for (int i = 0; i < 200; i++)
+        fake_data(&worker, CLR_FRAME_SIO_SEND, 0, stream, 0, "[\"far too much\"]");
+    expect_disconnect(stream, CLR_REASON_TRANSPORT_ERROR);
+    ws_expect_close(&ws);
+    ws_close(&ws);
+    teardown();
+}
+
 /* ---- events and acks ---- */
 
 TEST(events_cross_as_they_are)
@@ -281,6 +313,55 @@ TEST(acks_find_the_emit_they_answer)
     ws_binary(&ws, "bytes");
     expect_data(CLR_FRAME_SIO_ACK, stream, 1007, "[{\"_placeholder\":true,\"num\":0}]", "bytes");
     ws_close(&ws);
+    teardown();
+}
+
+TEST(acks_may_be_pending_for_long_while_others_come)
+{
+    setup();
+    ws_t ws = {0};
+    uint64_t stream = ws_join(&ws, &worker, "/", NULL);
+    for (int i = 1; i <= 60; i++) {
+        char text[20];
+        fake_data(&worker, CLR_FRAME_SIO_SEND, CLR_FRAME_ACK, stream, 1000 + (uint64_t)i, "[1]");
+        snprintf(text, sizeof(text), "42%d[1]", i);
+        ws_expect(&ws, text);
+        if (i <= 3)
+            continue; /* three are always pending */
+        snprintf(text, sizeof(text), "43%d[]", i - 3);
+        ws_text(&ws, text);
+        expect_data(CLR_FRAME_SIO_ACK, stream, 1000 + (uint64_t)i - 3, "[]", NULL);
+    }
+    ws_close(&ws);
+    teardown();
+}
+
+TEST(binary_answers_over_polling_come_in_one_payload)
+{
+    setup();
+    char sid[CLR_ID_LEN + 1];
+    poll_open("/socket.io", sid);
+    expect_answer(poll_post("/socket.io", sid, "40"), 200, "ok");
+    uint64_t stream = fake_expect(&worker, CLR_FRAME_SIO_CONNECT).stream;
+    fake_simple(&worker, CLR_FRAME_SIO_ACCEPT, stream);
+    expect_answer(poll_get("/socket.io", sid), 200, NULL);
+    const char *json = "[\"f\",{\"_placeholder\":true,\"num\":0}]";
+    char body[100];
+    snprintf(body, sizeof(body),
+             "451-5%s\x1e"
+             "bcmF3",
+             json);
+    expect_answer(poll_post("/socket.io", sid, body), 200, "ok");
+    expect_data(CLR_FRAME_SIO_EVENT, stream, 5, json, "raw");
+    size_t at = clr_frame_begin(&worker.out, CLR_FRAME_SIO_ACK_REPLY, 0, stream);
+    clr_str_t item = CLR_STR_INIT("raw");
+    clr_buf_append_le(&worker.out, 5, 8);
+    clr_write_data(&worker.out, CLR_STR("[{\"_placeholder\":true,\"num\":0}]"), &item, 1);
+    clr_frame_end(&worker.out, at);
+    fake_flush(&worker);
+    expect_answer(poll_get("/socket.io", sid), 200,
+                  "461-5[{\"_placeholder\":true,\"num\":0}]\x1e"
+                  "bcmF3");
     teardown();
 }
 
@@ -541,7 +622,11 @@ TEST_MAIN(T(connect_asks_the_worker_and_replies), T(connect_refused_leaves_the_s
           T(connect_holds_what_is_emitted_before_the_reply),
           T(connect_over_polling_replies_in_the_next_get),
           T(connect_again_after_a_disconnect_gives_a_new_id), T(connect_given_up_before_the_answer),
-          T(connect_to_too_many_namespaces_is_refused), T(events_cross_as_they_are),
+          T(connect_to_too_many_namespaces_is_refused),
+          T(connect_to_a_namespace_of_too_long_a_name_closes),
+          T(connect_holds_no_more_than_max_buffered), T(events_cross_as_they_are),
+          T(acks_may_be_pending_for_long_while_others_come),
+          T(binary_answers_over_polling_come_in_one_payload),
           T(events_with_attachments_wait_for_all_of_them),
           T(attachments_of_a_socket_that_went_are_dropped), T(acks_find_the_emit_they_answer),
           T(acks_that_never_come_end_the_session), T(packets_that_break_the_rules_close_at_once),
