@@ -103,7 +103,8 @@ ensure_build_packages() {
     fi
     ensure build-essential cmake ninja-build pkg-config libuv1-dev 'libllhttp-dev|node-llhttp' \
         libwslay-dev libcjson-dev libssl-dev zlib1g-dev
-    if [ -z "$(find_python)" ]; then
+    [ -n "$(find_python)" ] || ensure python3
+    if [ -z "$(find_python)" ]; then # an older system, whose python3 is too old
         ensure 'python3.14|python3.13|python3.12|python3.11'
     fi
     case $(find_python) in
