@@ -9,7 +9,7 @@
 
 #define PATIENT_SERVER                                                                             \
     "{\"kind\":\"engineio\",\"path\":\"/engine.io\",\"ping_interval_ms\":60,"                      \
-    "\"ping_timeout_ms\":500}"
+    "\"ping_timeout_ms\":1500}"
 
 static fake_t worker;
 
@@ -53,12 +53,12 @@ TEST(session_pings_and_takes_pongs)
 {
     setup(PATIENT_SERVER);
     char sid[CLR_ID_LEN + 1];
+    uint64_t began = clr_clock_now_ms();
     open_polling(sid);
     for (int i = 0; i < 3; i++) {
-        uint64_t began = clr_clock_now_ms();
         expect_answer(poll_get("/engine.io", sid), 200, "2");
-        uint64_t took = clr_clock_now_ms() - began;
-        EXPECT(took >= 40 && took < 500);
+        EXPECT(clr_clock_now_ms() - began >= 60);
+        began = clr_clock_now_ms();
         expect_answer(poll_post("/engine.io", sid, "3"), 200, "ok");
     }
     teardown();
@@ -68,11 +68,10 @@ TEST(session_dies_without_a_pong)
 {
     setup(FAST_SERVER);
     char sid[CLR_ID_LEN + 1];
-    uint64_t stream = open_polling(sid);
     uint64_t began = clr_clock_now_ms();
+    uint64_t stream = open_polling(sid);
     expect_gone(stream, CLR_REASON_PING_TIMEOUT); /* though no GET was parked to take the ping */
-    uint64_t took = clr_clock_now_ms() - began;
-    EXPECT(took >= 90 && took < 1000);
+    EXPECT(clr_clock_now_ms() - began >= 100);
     expect_answer(poll_get("/engine.io", sid), 400, NULL);
     teardown();
 }
@@ -100,52 +99,55 @@ TEST(session_lives_on_by_other_packets_once_a_ping)
     expect_answer(poll_get("/engine.io", sid), 200, "2");
     uint64_t pinged = clr_clock_now_ms();
     for (int i = 0; i < 3; i++) { /* the first buys the full time again, the others none */
-        wait_ms(100);
+        wait_ms(200);
         expect_answer(poll_post("/engine.io", sid, "4x"), 200, "ok");
         fake_expect(&worker, CLR_FRAME_EIO_MESSAGE);
     }
     expect_gone(stream, CLR_REASON_PING_TIMEOUT);
     uint64_t lived = clr_clock_now_ms() - pinged;
-    EXPECT(lived >= 580 && lived < 5000);
+    EXPECT(lived >= 1680);
     teardown();
 }
 
 TEST(session_reads_new_ping_times_at_the_next_ping)
 {
-    setup(FAST_SERVER);
+    setup("{\"kind\":\"engineio\",\"path\":\"/engine.io\",\"ping_interval_ms\":500,"
+          "\"ping_timeout_ms\":1500}");
     char sid[CLR_ID_LEN + 1];
     uint64_t stream = open_polling(sid);
     fake_server(&worker, 0,
-                "{\"kind\":\"engineio\",\"path\":\"/engine.io\",\"ping_interval_ms\":60,"
-                "\"ping_timeout_ms\":150}");
-    uint64_t began = clr_clock_now_ms();
+                "{\"kind\":\"engineio\",\"path\":\"/engine.io\",\"ping_interval_ms\":3600000,"
+                "\"ping_timeout_ms\":100}");
+    LOOPBACK_UNTIL(&loop, -1, clr_eio_server_find(&gw, 0)->config.ping_timeout_ms == 100);
+    expect_answer(poll_get("/engine.io", sid), 200, "2"); /* as planned at the handshake */
+    uint64_t pinged = clr_clock_now_ms();
     expect_gone(stream, CLR_REASON_PING_TIMEOUT);
-    EXPECT(clr_clock_now_ms() - began >= 190);
+    EXPECT(clr_clock_now_ms() - pinged < 1400); /* not the timeout of then */
     teardown();
 }
 
 TEST(session_closes_when_no_connect_comes)
 {
-    setup("{\"kind\":\"socketio\",\"path\":\"/socket.io\",\"connect_timeout_ms\":50}");
+    setup("{\"kind\":\"socketio\",\"path\":\"/socket.io\",\"connect_timeout_ms\":200}");
     ws_t ws;
-    ws_open(&ws, "/socket.io");
     uint8_t first;
     uint64_t began = clr_clock_now_ms();
+    ws_open(&ws, "/socket.io");
     ws_receive(&ws, &first);
     EXPECT_EQ(first, 0x88);
-    EXPECT(clr_clock_now_ms() - began >= 40);
+    EXPECT(clr_clock_now_ms() - began >= 200);
     ws_close(&ws);
     teardown();
 }
 
 TEST(session_connect_timeout_ends_with_the_connect)
 {
-    setup("{\"kind\":\"socketio\",\"path\":\"/socket.io\",\"connect_timeout_ms\":50}");
+    setup("{\"kind\":\"socketio\",\"path\":\"/socket.io\",\"connect_timeout_ms\":400}");
     ws_t ws;
     ws_open(&ws, "/socket.io");
     ws_text(&ws, "40");
     uint64_t stream = fake_expect(&worker, CLR_FRAME_SIO_CONNECT).stream;
-    wait_ms(80); /* the app may take its time */
+    wait_ms(450); /* the app may take its time */
     fake_text(&worker, CLR_FRAME_SIO_REFUSE, 0, stream, "{\"message\":\"no\"}");
     ws_expect(&ws, "44{\"message\":\"no\"}");
     uint8_t first;
