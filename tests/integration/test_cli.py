@@ -341,6 +341,38 @@ def test_terminal_hangup_of_a_service_is_survived(clrun, app):
     assert program.process.poll() is None
 
 
+def started(app, *options, until, **settings):
+    """A process that printed a line which starts with `until`; for runs that never get ready."""
+    process = subprocess.Popen(
+        [program_path(), "--port", "0", *options, str(app)],
+        stdout=subprocess.PIPE,
+        text=True,
+        **{"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **settings},
+    )
+    for line in process.stdout:
+        if line.startswith(until):
+            return process
+    raise AssertionError(f"ended with {process.wait()}")
+
+
+def test_terminal_hangup_of_a_program_in_it_stops(app):
+    master, terminal = os.openpty()
+    with started(app(), until="clrun ", stdin=terminal) as process:
+        os.close(terminal)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(scaled(5)) == OK
+    os.close(master)
+
+
+def test_signal_while_the_app_loads(app):
+    source = "import time\nprint('loading', flush=True)\ntime.sleep(60)\n"
+    with started(app(source), until="loading") as process:
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(scaled(5)) == OK
+        assert time.monotonic() - began < scaled(2)
+
+
 # ---- workers ----
 
 
