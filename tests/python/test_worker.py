@@ -529,3 +529,76 @@ async def message(sid, data):
     assert process.expect("EIO_SEND").text() == "42"
     process.stop()
     process.expect_stopped()
+
+
+# ---- new code behind open connections ----
+
+RELOADING = """
+import asyncio, clrun, _clrun
+VERSION = 1
+eio = clrun.EngineServer()
+sio = clrun.sio
+
+def reload():
+    try:
+        _clrun.load_module(__file__, refresh=True)
+    except BaseException as error:
+        print("failed", type(error).__name__, flush=True)
+    else:
+        print("reloaded", flush=True)
+
+@eio.on("message")
+async def message(sid, data):
+    if data == "reload":
+        asyncio.get_running_loop().call_soon(reload)
+    else:
+        async with eio.session(sid) as session:
+            session[VERSION] = True
+            await eio.send(sid, f"{VERSION} {len(session)}")
+
+@sio.event
+async def version(sid):
+    return VERSION
+"""
+
+
+def test_a_refresh_keeps_connections_and_swaps_handlers(worker, tmp_path):
+    process = worker(RELOADING)
+    (tmp_path / "app.py").write_text(RELOADING)
+    kinds = [settings["kind"] for settings in process.until_ready()]
+    engine, socketio = kinds.index("engineio"), kinds.index("socketio")
+    process.send("EIO_OPEN", struct.pack("<H", engine) + text("sid1") + request(), 7)
+    process.expect("EIO_ACCEPT")
+    join = struct.pack("<H", socketio) + text("eio2") + text("sid2") + text("/") + text("")
+    process.send("SIO_CONNECT", join + request(), 8)
+    process.expect("SIO_ACCEPT")
+
+    def engine_version():
+        process.send("EIO_MESSAGE", text("version"), 7)
+        return process.expect("EIO_SEND").text()
+
+    def socketio_version():
+        process.send("SIO_EVENT", struct.pack("<Q", 5) + text('["version"]') + b"\0\0", 8)
+        frame = process.expect("SIO_ACK_REPLY")
+        assert (frame.stream, frame.number(8)) == (8, 5)
+        return frame.text()
+
+    def edit(new):
+        (tmp_path / "app.py").write_text(RELOADING.replace("VERSION = 1", new))
+        process.send("EIO_MESSAGE", text("reload"), 7)
+        result = process.line()
+        if result == "reloaded":  # the EngineServer is a new one; clrun.sio is the same
+            assert process.expect("SERVER").number(2) == engine
+        return result
+
+    assert (engine_version(), socketio_version()) == ("1 1", "[1]")
+    for number in (2, 3):
+        assert edit(f"VERSION = {number}") == "reloaded"
+        assert (engine_version(), socketio_version()) == (f"{number} {number}", f"[{number}]")
+    for broken in ("VERSION = = 4", "VERSION = 4; 1 / 0", "VERSION = 4; raise SystemExit"):
+        assert edit(broken).startswith("failed")
+        assert (engine_version(), socketio_version()) == ("3 3", "[3]")
+    assert edit("VERSION = 5") == "reloaded"
+    assert (engine_version(), socketio_version()) == ("5 4", "[5]")
+    process.stop()
+    process.expect_stopped()
