@@ -18,7 +18,7 @@ DEFAULTS = {
     "cors_allowed_origins": None,
     "cors_credentials": True,
     "transports": None,
-    "connect_timeout": 45,
+    "connect_timeout": None,
 }
 
 
@@ -27,7 +27,8 @@ class EngineSettings:
 
     ping_interval, ping_timeout, connect_timeout
         seconds, int or float; ping_interval may be a tuple (interval, grace). connect_timeout is
-        the time a Socket.IO client has to join its first namespace.
+        the time a Socket.IO client has to join its first namespace; None leaves it to the command
+        line (--connect-timeout, 45 s).
     max_http_buffer_size
         the largest message a client may send, in bytes.
     cors_allowed_origins
@@ -54,7 +55,7 @@ class EngineSettings:
             self.ping_interval_grace_period = 0
         elif name == "transports":
             value = _transports(value)
-        if name in ("ping_interval", "ping_timeout", "connect_timeout"):
+        if name in ("ping_interval", "ping_timeout") or (name == "connect_timeout" and value is not None):
             _milliseconds(name, value)
         super().__setattr__(name, value)
         if name in DEFAULTS and self._on_change is not None:
@@ -63,13 +64,14 @@ class EngineSettings:
     def declaration(self, **more):
         """The dict whose JSON the gateway reads."""
         grace = self.ping_interval_grace_period
+        if self.connect_timeout is not None:
+            more["connect_timeout_ms"] = _milliseconds("connect_timeout", self.connect_timeout)
         return {
             "kind": self.kind,
             "path": self.path,
             "ping_interval_ms": _milliseconds("ping_interval", self.ping_interval),
             # A client waits for interval + grace + timeout; which of them is longer it cannot see.
             "ping_timeout_ms": _milliseconds("ping_timeout", self.ping_timeout + grace),
-            "connect_timeout_ms": _milliseconds("connect_timeout", self.connect_timeout),
             "max_payload": int(self.max_http_buffer_size),
             "transports": self.transports,
             "allow_upgrades": bool(self.allow_upgrades),

@@ -267,10 +267,9 @@ static void override_cors(clr_eio_config_t *c, clr_str_t list)
     }
 }
 
-void clr_eio_config_override(clr_eio_config_t *c, const clr_gateway_options_t *options,
-                             uint16_t number)
+void clr_eio_config_override(clr_eio_config_t *c, const clr_gateway_options_t *options, bool first)
 {
-    if (options->socketio_path && number == 0 && c->is_socketio) {
+    if (options->socketio_path && first && c->is_socketio) {
         char *path = normalise_path(clr_str_c(options->socketio_path));
         if (path) {
             free(c->path);

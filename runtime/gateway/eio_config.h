@@ -40,7 +40,7 @@ typedef struct clr_eio_config {
 CLR_NODISCARD int clr_eio_config_parse(clr_eio_config_t *out, clr_str_t json, clr_error_t *err);
 void clr_eio_config_deinit(clr_eio_config_t *config);
 
-/* The command line wins: path (of server 0), ping times, payload cap, origins. It also fills in the
- * connect timeout where the app gave none. */
+/* The command line wins: path (of the app's first Socket.IO server, if this is it), ping times,
+ * payload cap, origins. It also fills in the connect timeout where the app gave none. */
 void clr_eio_config_override(clr_eio_config_t *config, const clr_gateway_options_t *options,
-                             uint16_t number);
+                             bool first);

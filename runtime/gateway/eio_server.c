@@ -150,13 +150,25 @@ static int declare(clr_gateway_t *gw, uint16_t number, clr_eio_config_t *config,
     return 0;
 }
 
+/* Whether no Socket.IO server has a smaller number. */
+static bool is_first_socketio(const clr_gateway_t *gw, uint16_t number)
+{
+    clr_list_each(node, &gw->servers)
+    {
+        const clr_eio_server_t *server = clr_container_of(node, clr_eio_server_t, node_);
+        if (server->config.is_socketio && server->number < number)
+            return false;
+    }
+    return true;
+}
+
 int clr_eio_server_declare(clr_gateway_t *gw, uint16_t number, clr_str_t json, clr_error_t *err)
 {
     clr_eio_config_t config;
     int rc = clr_eio_config_parse(&config, json, err);
     if (rc != 0)
         return rc;
-    clr_eio_config_override(&config, &gw->options, number);
+    clr_eio_config_override(&config, &gw->options, is_first_socketio(gw, number));
     clr_eio_server_t *server = clr_eio_server_find(gw, number);
     rc = server ? update(server, &config, err) : declare(gw, number, &config, err);
     if (rc != 0)

@@ -107,7 +107,7 @@ TEST(eio_config_lets_the_command_line_win)
                                      .max_payload = 3,
                                      .connect_timeout_ms = 4};
     EXPECT_EQ(parse("{\"kind\":\"socketio\",\"path\":\"/s\",\"cors\":\"*\"}"), 0);
-    clr_eio_config_override(&config, &options, 0);
+    clr_eio_config_override(&config, &options, true);
     EXPECT_STR_C(clr_str_c(config.path), "/x");
     EXPECT_EQ(config.cors, CLR_EIO_CORS_LIST);
     EXPECT_EQ(config.origin_count, 2);
@@ -116,7 +116,7 @@ TEST(eio_config_lets_the_command_line_win)
     EXPECT_EQ(config.connect_timeout_ms, 4);
     clr_eio_config_deinit(&config);
     EXPECT_EQ(parse("{\"kind\":\"socketio\",\"path\":\"/s\"}"), 0);
-    clr_eio_config_override(&config, &options, 1); /* the path is for the first server */
+    clr_eio_config_override(&config, &options, false); /* the path is for the first server */
     EXPECT_STR_C(clr_str_c(config.path), "/s");
     clr_eio_config_deinit(&config);
 }
