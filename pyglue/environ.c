@@ -4,9 +4,11 @@
 #define MAX_NAME 200
 
 /* Sets dict[key] = value; takes value, which may be NULL with an exception. */
-static int set(PyObject *dict, const char *key, PyObject *value)
+static int set(clr_state_t *st, PyObject *dict, const char *name, PyObject *value)
 {
-    int status = value ? PyDict_SetItemString(dict, key, value) : -1;
+    PyObject *key = value ? clr_values_string(st, name, strlen(name)) : NULL;
+    int status = key ? PyDict_SetItem(dict, key, value) : -1;
+    Py_XDECREF(key);
     Py_XDECREF(value);
     return status;
 }
@@ -109,8 +111,8 @@ static PyObject *address(clr_str_t host, uint16_t port)
     return Py_BuildValue("(s#i)", host.p, (Py_ssize_t)host.n, (int)port);
 }
 
-static PyObject *scope(const clr_request_head_t *head, clr_str_t path, clr_str_t query,
-                       PyObject *headers)
+static PyObject *scope(clr_state_t *st, const clr_request_head_t *head, clr_str_t path,
+                       clr_str_t query, PyObject *headers)
 {
     bool websocket = head->transport == CLR_TRANSPORT_WEBSOCKET;
     PyObject *dict = PyDict_New();
@@ -119,46 +121,49 @@ static PyObject *scope(const clr_request_head_t *head, clr_str_t path, clr_str_t
     const char *scheme =
         websocket ? (head->secure ? "wss" : "ws") : (head->secure ? "https" : "http");
     int status =
-        set(dict, "type", PyUnicode_FromString(websocket ? "websocket" : "http")) |
-        set(dict, "asgi", Py_BuildValue("{ssss}", "version", "3.0", "spec_version", "2.3")) |
-        set(dict, "http_version", PyUnicode_FromFormat("1.%d", (int)head->http_minor)) |
-        set(dict, "scheme", PyUnicode_FromString(scheme)) | set(dict, "path", decoded_path(path)) |
-        set(dict, "raw_path", bytes(path)) | set(dict, "query_string", bytes(query)) |
-        set(dict, "root_path", text(CLR_STR_EMPTY)) | set(dict, "headers", Py_NewRef(headers)) |
-        set(dict, "client", address(head->peer_host, head->peer_port)) |
-        set(dict, "server", address(head->local_host, head->local_port));
+        set(st, dict, "type", PyUnicode_FromString(websocket ? "websocket" : "http")) |
+        set(st, dict, "asgi", Py_BuildValue("{ssss}", "version", "3.0", "spec_version", "2.3")) |
+        set(st, dict, "http_version", PyUnicode_FromFormat("1.%d", (int)head->http_minor)) |
+        set(st, dict, "scheme", PyUnicode_FromString(scheme)) |
+        set(st, dict, "path", decoded_path(path)) | set(st, dict, "raw_path", bytes(path)) |
+        set(st, dict, "query_string", bytes(query)) |
+        set(st, dict, "root_path", text(CLR_STR_EMPTY)) |
+        set(st, dict, "headers", Py_NewRef(headers)) |
+        set(st, dict, "client", address(head->peer_host, head->peer_port)) |
+        set(st, dict, "server", address(head->local_host, head->local_port));
     if (websocket)
-        status |= set(dict, "subprotocols", PyList_New(0));
+        status |= set(st, dict, "subprotocols", PyList_New(0));
     else
-        status |= set(dict, "method", text(head->method));
+        status |= set(st, dict, "method", text(head->method));
     if (status < 0)
         Py_CLEAR(dict);
     return dict;
 }
 
-static int add_request(PyObject *environ, const clr_request_head_t *head, clr_str_t path,
-                       clr_str_t query)
+static int add_request(clr_state_t *st, PyObject *environ, const clr_request_head_t *head,
+                       clr_str_t path, clr_str_t query)
 {
     PyObject *decoded = decoded_path(path);
     PyObject *query_text = text(query);
     PyObject *uri = NULL;
     if (decoded && query_text)
         uri = query.n ? PyUnicode_FromFormat("%U?%U", decoded, query_text) : Py_NewRef(decoded);
-    int status =
-        set(environ, "PATH_INFO", decoded) | set(environ, "QUERY_STRING", query_text) |
-        set(environ, "RAW_URI", uri) | set(environ, "REQUEST_METHOD", text(head->method)) |
-        set(environ, "SERVER_PROTOCOL", PyUnicode_FromFormat("HTTP/1.%d", (int)head->http_minor)) |
-        set(environ, "REMOTE_ADDR", text(head->peer_host)) |
-        set(environ, "REMOTE_PORT", PyUnicode_FromFormat("%d", (int)head->peer_port)) |
-        set(environ, "SERVER_NAME", text(head->local_host)) |
-        set(environ, "SERVER_PORT", PyUnicode_FromFormat("%d", (int)head->local_port));
+    int status = set(st, environ, "PATH_INFO", decoded) |
+                 set(st, environ, "QUERY_STRING", query_text) | set(st, environ, "RAW_URI", uri) |
+                 set(st, environ, "REQUEST_METHOD", text(head->method)) |
+                 set(st, environ, "SERVER_PROTOCOL",
+                     PyUnicode_FromFormat("HTTP/1.%d", (int)head->http_minor)) |
+                 set(st, environ, "REMOTE_ADDR", text(head->peer_host)) |
+                 set(st, environ, "REMOTE_PORT", PyUnicode_FromFormat("%d", (int)head->peer_port)) |
+                 set(st, environ, "SERVER_NAME", text(head->local_host)) |
+                 set(st, environ, "SERVER_PORT", PyUnicode_FromFormat("%d", (int)head->local_port));
     return status < 0 ? -1 : 0;
 }
 
-static int add_scheme(PyObject *environ, const clr_request_head_t *head)
+static int add_scheme(clr_state_t *st, PyObject *environ, const clr_request_head_t *head)
 {
     PyObject *proto = PyDict_GetItemString(environ, "HTTP_X_FORWARDED_PROTO");
-    return set(environ, "wsgi.url_scheme",
+    return set(st, environ, "wsgi.url_scheme",
                proto ? Py_NewRef(proto) : PyUnicode_FromString(head->secure ? "https" : "http"));
 }
 
@@ -174,12 +179,13 @@ static int fill(clr_state_t *st, PyObject *environ, clr_str_t request)
     clr_str_t path = mark < 0 ? head.target : clr_str(head.target.p, (size_t)mark);
     clr_str_t query = mark < 0 ? CLR_STR_EMPTY : clr_str_from(head.target, (size_t)mark + 1);
     if (PyDict_Update(environ, st->environ_base) < 0 ||
-        add_request(environ, &head, path, query) < 0)
+        add_request(st, environ, &head, path, query) < 0)
         return -1;
     PyObject *headers = add_headers(st, environ, head.headers);
-    int status = headers ? set(environ, "asgi.scope", scope(&head, path, query, headers)) : -1;
+    int status =
+        headers ? set(st, environ, "asgi.scope", scope(st, &head, path, query, headers)) : -1;
     Py_XDECREF(headers);
-    return status < 0 ? -1 : add_scheme(environ, &head);
+    return status < 0 ? -1 : add_scheme(st, environ, &head);
 }
 
 /* clrun._environ, once. */

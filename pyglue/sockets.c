@@ -50,14 +50,14 @@ static clr_space_t *space_get(clr_host_t *host, clr_str_t name)
     clr_space_t *space = clr_map_get(&host->spaces, name);
     if (space)
         return space;
-    PyObject *s = PyUnicode_DecodeUTF8(name.p, (Py_ssize_t)name.n, NULL);
+    PyObject *s = clr_str_eq(name, CLR_STR("/"))
+                      ? Py_NewRef(host->link->st->slash)
+                      : PyUnicode_DecodeUTF8(name.p, (Py_ssize_t)name.n, NULL);
     clr_str_t key;
     if (!s || !utf8_of(s, &key)) {
         Py_XDECREF(s);
         return NULL;
     }
-    PyUnicode_InternInPlace(&s);
-    utf8_of(s, &key);
     space = clr_xcalloc(1, sizeof(*space));
     space->host = host;
     space->name = s;

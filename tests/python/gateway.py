@@ -229,9 +229,13 @@ class Gateway:
         self.write_raw(frame(name, payload, stream, flags))
 
     def write_raw(self, data):
-        self.socket.setblocking(True)
-        self.socket.sendall(data)
-        self.socket.setblocking(False)
+        """The worker has to read meanwhile when it is more than the kernel keeps."""
+        while data:
+            try:
+                data = data[self.socket.send(data) :]
+            except BlockingIOError:
+                self.turns()
+                self.read()
 
     def read(self):
         while True:
