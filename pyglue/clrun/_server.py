@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Handler = TypeVar("Handler", bound=Callable[..., Any])
     Result = TypeVar("Result")
 
+_CO_VARARGS = 0x04  # inspect.CO_VARARGS
+
 _SERIALIZERS = ("default", "msgpack")
 
 # What the client of a connect handler that returned False is told.
@@ -380,7 +382,9 @@ def _did_not_fit(error: TypeError, handler: Callable[..., Any], args: tuple[Any,
         return True
     except ValueError:
         return False  # its signature is not known
-    return False
+    # A decorator that takes any arguments and does not say what it wraps.
+    flags = getattr(getattr(handler, "__code__", None), "co_flags", 0)
+    return bool(flags & _CO_VARARGS) and "positional argument" in str(error)
 
 
 class _Session:
