@@ -54,9 +54,9 @@ static int on_open(clr_wlink_t *link, const clr_frame_t *frame)
     clr_event_t event = {.kind = CLR_EVENT_ENGINE_CONNECT,
                          .socket = clr_socket_ref(s),
                          .name = Py_NewRef(n->connect)};
-    PyObject *environ = clr_environ_get(s->session);
-    PyObject *args = environ ? PyTuple_Pack(2, s->sid, environ) : NULL;
-    Py_XDECREF(environ);
+    PyObject *env = clr_environ_get(s->session);
+    PyObject *args = env ? PyTuple_Pack(2, s->sid, env) : NULL;
+    Py_XDECREF(env);
     run(link, &event, args ? PyObject_GetAttr((PyObject *)host->app, n->_run_connect) : NULL, args);
     return 0;
 }

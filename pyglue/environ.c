@@ -63,7 +63,7 @@ static PyObject *header_key(clr_state_t *st, clr_str_t name)
 }
 
 /* One header: into the environ, where repeats are joined, and the scope's list. */
-static int add_header(clr_state_t *st, PyObject *environ, PyObject *list, clr_str_t name,
+static int add_header(clr_state_t *st, PyObject *env, PyObject *list, clr_str_t name,
                       clr_str_t value)
 {
     PyObject *pair =
@@ -79,25 +79,25 @@ static int add_header(clr_state_t *st, PyObject *environ, PyObject *list, clr_st
         PyErr_Clear(); /* not UTF-8: only in the scope */
         return 0;
     }
-    PyObject *before = PyDict_GetItemWithError(environ, key);
+    PyObject *before = PyDict_GetItemWithError(env, key);
     if (before) {
         PyObject *joined = PyUnicode_FromFormat("%U,%U", before, s);
         Py_DECREF(s);
         s = joined;
     }
-    status = s ? PyDict_SetItem(environ, key, s) : -1;
+    status = s ? PyDict_SetItem(env, key, s) : -1;
     Py_DECREF(key);
     Py_XDECREF(s);
     return status;
 }
 
 /* The list of the scope, or NULL with an exception. */
-static PyObject *add_headers(clr_state_t *st, PyObject *environ, clr_strs_t headers)
+static PyObject *add_headers(clr_state_t *st, PyObject *env, clr_strs_t headers)
 {
     PyObject *list = PyList_New(0);
     clr_str_t name, value;
     while (list && clr_strs_next(&headers, &name) && clr_strs_next(&headers, &value)) {
-        if (add_header(st, environ, list, name, value) < 0)
+        if (add_header(st, env, list, name, value) < 0)
             Py_CLEAR(list);
     }
     return list;
@@ -140,7 +140,7 @@ static PyObject *scope(clr_state_t *st, const clr_request_head_t *head, clr_str_
     return dict;
 }
 
-static int add_request(clr_state_t *st, PyObject *environ, const clr_request_head_t *head,
+static int add_request(clr_state_t *st, PyObject *env, const clr_request_head_t *head,
                        clr_str_t path, clr_str_t query)
 {
     PyObject *decoded = decoded_path(path);
@@ -148,26 +148,25 @@ static int add_request(clr_state_t *st, PyObject *environ, const clr_request_hea
     PyObject *uri = NULL;
     if (decoded && query_text)
         uri = query.n ? PyUnicode_FromFormat("%U?%U", decoded, query_text) : Py_NewRef(decoded);
-    int status = set(st, environ, "PATH_INFO", decoded) |
-                 set(st, environ, "QUERY_STRING", query_text) | set(st, environ, "RAW_URI", uri) |
-                 set(st, environ, "REQUEST_METHOD", text(head->method)) |
-                 set(st, environ, "SERVER_PROTOCOL",
-                     PyUnicode_FromFormat("HTTP/1.%d", (int)head->http_minor)) |
-                 set(st, environ, "REMOTE_ADDR", text(head->peer_host)) |
-                 set(st, environ, "REMOTE_PORT", PyUnicode_FromFormat("%d", (int)head->peer_port)) |
-                 set(st, environ, "SERVER_NAME", text(head->local_host)) |
-                 set(st, environ, "SERVER_PORT", PyUnicode_FromFormat("%d", (int)head->local_port));
+    int status =
+        set(st, env, "PATH_INFO", decoded) | set(st, env, "QUERY_STRING", query_text) |
+        set(st, env, "RAW_URI", uri) | set(st, env, "REQUEST_METHOD", text(head->method)) |
+        set(st, env, "SERVER_PROTOCOL", PyUnicode_FromFormat("HTTP/1.%d", (int)head->http_minor)) |
+        set(st, env, "REMOTE_ADDR", text(head->peer_host)) |
+        set(st, env, "REMOTE_PORT", PyUnicode_FromFormat("%d", (int)head->peer_port)) |
+        set(st, env, "SERVER_NAME", text(head->local_host)) |
+        set(st, env, "SERVER_PORT", PyUnicode_FromFormat("%d", (int)head->local_port));
     return status < 0 ? -1 : 0;
 }
 
-static int add_scheme(clr_state_t *st, PyObject *environ, const clr_request_head_t *head)
+static int add_scheme(clr_state_t *st, PyObject *env, const clr_request_head_t *head)
 {
-    PyObject *proto = PyDict_GetItemString(environ, "HTTP_X_FORWARDED_PROTO");
-    return set(st, environ, "wsgi.url_scheme",
+    PyObject *proto = PyDict_GetItemString(env, "HTTP_X_FORWARDED_PROTO");
+    return set(st, env, "wsgi.url_scheme",
                proto ? Py_NewRef(proto) : PyUnicode_FromString(head->secure ? "https" : "http"));
 }
 
-static int fill(clr_state_t *st, PyObject *environ, clr_str_t request)
+static int fill(clr_state_t *st, PyObject *env, clr_str_t request)
 {
     clr_reader_t r = clr_reader(request);
     clr_request_head_t head = clr_read_request(&r);
@@ -178,14 +177,12 @@ static int fill(clr_state_t *st, PyObject *environ, clr_str_t request)
     ptrdiff_t mark = clr_str_chr(head.target, '?');
     clr_str_t path = mark < 0 ? head.target : clr_str(head.target.p, (size_t)mark);
     clr_str_t query = mark < 0 ? CLR_STR_EMPTY : clr_str_from(head.target, (size_t)mark + 1);
-    if (PyDict_Update(environ, st->environ_base) < 0 ||
-        add_request(st, environ, &head, path, query) < 0)
+    if (PyDict_Update(env, st->environ_base) < 0 || add_request(st, env, &head, path, query) < 0)
         return -1;
-    PyObject *headers = add_headers(st, environ, head.headers);
-    int status =
-        headers ? set(st, environ, "asgi.scope", scope(st, &head, path, query, headers)) : -1;
+    PyObject *headers = add_headers(st, env, head.headers);
+    int status = headers ? set(st, env, "asgi.scope", scope(st, &head, path, query, headers)) : -1;
     Py_XDECREF(headers);
-    return status < 0 ? -1 : add_scheme(st, environ, &head);
+    return status < 0 ? -1 : add_scheme(st, env, &head);
 }
 
 /* clrun._environ, once. */
@@ -207,10 +204,10 @@ PyObject *clr_environ_build(clr_wlink_t *link, clr_str_t request)
     clr_state_t *st = link->st;
     if (use_environ(st) < 0)
         return NULL;
-    PyObject *environ = PyObject_CallNoArgs(st->environ_type);
-    if (environ && fill(st, environ, request) < 0)
-        Py_CLEAR(environ);
-    return environ;
+    PyObject *env = PyObject_CallNoArgs(st->environ_type);
+    if (env && fill(st, env, request) < 0)
+        Py_CLEAR(env);
+    return env;
 }
 
 PyObject *clr_environ_get(clr_session_t *session)
@@ -218,18 +215,18 @@ PyObject *clr_environ_get(clr_session_t *session)
     if (session->environ)
         return Py_NewRef(session->environ);
     clr_wlink_t *link = session->link;
-    PyObject *environ = clr_environ_build(link, clr_session_request(session));
-    if (!environ)
+    PyObject *env = clr_environ_build(link, clr_session_request(session));
+    if (!env)
         return NULL;
     clr_str_t sid = clr_session_sid(session);
     PyObject *keep = PyObject_GetAttrString((PyObject *)link, "_keep_environ");
     PyObject *key = keep ? bytes(sid) : NULL;
     PyObject *bound =
-        key ? PyObject_CallMethodObjArgs(environ, link->st->n._bind, keep, key, NULL) : NULL;
+        key ? PyObject_CallMethodObjArgs(env, link->st->n._bind, keep, key, NULL) : NULL;
     Py_XDECREF(keep);
     Py_XDECREF(key);
     if (!bound)
-        Py_CLEAR(environ);
+        Py_CLEAR(env);
     Py_XDECREF(bound);
-    return environ;
+    return env;
 }

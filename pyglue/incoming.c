@@ -174,9 +174,9 @@ static void run_connect(clr_wlink_t *link, clr_socket_t *s, PyObject *auth)
     } else if (!server->async_handlers) {
         hold_up(&event);
     }
-    PyObject *environ = clr_environ_get(s->session);
-    PyObject *args = environ ? PyTuple_Pack(4, s->sid, s->space->name, environ, auth) : NULL;
-    Py_XDECREF(environ);
+    PyObject *env = clr_environ_get(s->session);
+    PyObject *args = env ? PyTuple_Pack(4, s->sid, s->space->name, env, auth) : NULL;
+    Py_XDECREF(env);
     run_method(link, &event, (PyObject *)server, server->app.st->n._run_connect, args);
 }
 
@@ -376,11 +376,11 @@ static int on_origin(clr_wlink_t *link, const clr_frame_t *frame)
     (void)clr_read_request(&r);
     if (clr_reader_done(&r) != 0 || number >= link->host_count)
         return CLR_EPROTO;
-    PyObject *environ = clr_environ_build(link, request);
+    PyObject *env = clr_environ_build(link, request);
     PyObject *args = NULL;
-    if (environ)
-        args = Py_BuildValue("(s#O)", origin.p, (Py_ssize_t)origin.n, environ);
-    Py_XDECREF(environ);
+    if (env)
+        args = Py_BuildValue("(s#O)", origin.p, (Py_ssize_t)origin.n, env);
+    Py_XDECREF(env);
     clr_event_t event = {.kind = CLR_EVENT_ORIGIN, .number = frame->stream};
     run_method(link, &event, (PyObject *)link->hosts[number]->app, link->st->n._origin_allowed,
                args);

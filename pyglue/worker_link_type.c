@@ -414,13 +414,13 @@ static PyObject *link_keep_environ(PyObject *self, PyObject *args)
 {
     const char *p;
     Py_ssize_t n;
-    PyObject *environ;
-    if (!PyArg_ParseTuple(args, "y#O", &p, &n, &environ))
+    PyObject *env;
+    if (!PyArg_ParseTuple(args, "y#O", &p, &n, &env))
         return NULL;
     clr_session_t *session = clr_map_get(&link_of(self)->sessions, clr_str(p, (size_t)n));
     if (session) {
         PyObject *old = session->environ;
-        session->environ = Py_NewRef(environ);
+        session->environ = Py_NewRef(env);
         Py_XDECREF(old);
     }
     Py_RETURN_NONE;
