@@ -41,7 +41,7 @@ typedef struct clr_gateway_options {
 struct clr_gateway {
     clr_loop_t *loop;
     clr_gateway_options_t options;
-    bool ready;                    /* a worker is ready: requests are read */
+    bool ready;                    /* the workers are: requests are read */
     bool draining;                 /* shutting down: nothing new */
     clr_list_t conns;              /* all HTTP connections (http_conn.c) */
     clr_list_t waiting;            /* accepted before ready */
@@ -55,7 +55,7 @@ struct clr_gateway {
 void clr_gateway_init(clr_gateway_t *gw, clr_loop_t *loop, const clr_gateway_options_t *options);
 void clr_gateway_deinit(clr_gateway_t *gw);
 
-/* A worker became ready for the first time: start reading the connections that wait. */
+/* The workers are ready: start reading the connections that wait. */
 void clr_gateway_set_ready(clr_gateway_t *gw);
 
 /* Graceful end, first step: idle HTTP connections close, busy ones after their response. The owner

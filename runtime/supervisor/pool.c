@@ -52,6 +52,7 @@ typedef struct slot {
     int64_t exit_status;
     int exit_signal;
     uint64_t kill_at_ms; /* while stopping */
+    bool was_ready;      /* ever: the app can be loaded here */
     uint64_t backoff_ms;
     uint64_t ready_at_ms;
 } slot_t;
@@ -62,7 +63,7 @@ struct clr_pool {
     const clr_pool_ops_t *ops;
     void *ctx;
     clr_timer_t stopped_timer; /* calls on_stopped from the loop */
-    bool was_ready;            /* a worker has been ready: the app can be loaded */
+    bool started;              /* every worker has been ready once */
     bool failed;
     bool stopping;
     bool stopped;
@@ -212,7 +213,7 @@ static void slot_died(slot_t *s)
         check_stopped(pool);
         return;
     }
-    if (pool->was_ready) {
+    if (s->was_ready) {
         slot_schedule_restart(s, death);
         return;
     }
@@ -266,6 +267,15 @@ static void on_hello(clr_worker_t *w, uint32_t pid, clr_str_t python, void *ctx)
     clr_loop_timer_start(s->pool->gw->loop, &s->timer, LOADING_WARN_MS);
 }
 
+static bool all_were_ready(const clr_pool_t *pool)
+{
+    for (unsigned i = 0; i < pool->options.workers; i++) {
+        if (!pool->slots[i].was_ready)
+            return false;
+    }
+    return true;
+}
+
 static void on_ready(clr_worker_t *w, void *ctx)
 {
     slot_t *s = ctx;
@@ -279,10 +289,11 @@ static void on_ready(clr_worker_t *w, void *ctx)
     if (s->backoff_ms)
         clr_log_info(LOG, "worker %u (pid %d) is ready again", s->number, s->pid);
     pool->last_failure = 0;
-    if (pool->was_ready)
-        return;
-    pool->was_ready = true;
-    pool->ops->on_ready(pool, pool->ctx);
+    s->was_ready = true;
+    if (!pool->started && all_were_ready(pool)) {
+        pool->started = true;
+        pool->ops->on_ready(pool, pool->ctx);
+    }
 }
 
 static void on_failed(clr_worker_t *w, uint8_t kind, clr_str_t text, void *ctx)
@@ -292,7 +303,7 @@ static void on_failed(clr_worker_t *w, uint8_t kind, clr_str_t text, void *ctx)
     (void)w;
     if (pool->stopping)
         return;
-    if (!pool->was_ready) {
+    if (!s->was_ready) {
         pool_fail(pool, s, kind == CLR_FAILED_NOT_FOUND ? CLR_EXIT_USAGE : CLR_EXIT_APP, text);
         return;
     }

@@ -2,8 +2,8 @@
  *
  * A worker goes STARTING (process runs) → LOADING (it said hello) → READY → STOPPING → GONE; a
  * worker that dies is started again after a pause, which doubles from 100 ms to 5 s and is
- * forgotten after a healthy minute. Until the first worker is ready a death is final: the app
- * cannot be loaded.
+ * forgotten after a healthy minute. The death of a worker that has never been ready is final: the
+ * app cannot be loaded.
  *
  * Threads:  the loop's.
  * Lifetime: clr_pool_new() … clr_pool_start() … clr_pool_stop() or clr_pool_kill() … on_stopped …
@@ -30,7 +30,8 @@ typedef struct clr_pool_options {
 } clr_pool_options_t;
 
 typedef struct clr_pool_ops {
-    /* A worker is ready, for the first time. */
+    /* Every worker has been ready: clients are spread over all of them from the first one on.
+     * Once; nobody waits for the replacement of a worker that died. */
     void (*on_ready)(clr_pool_t *pool, void *ctx);
     /* The app could not be loaded, or no process started: text (borrowed, maybe many lines) says
      * why, status is the program's (clrun/exit.h). Once; the pool is stopping, and on_stopped

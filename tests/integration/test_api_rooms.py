@@ -31,27 +31,9 @@ def server(servers, workers):
     return server
 
 
-async def all_workers(server):
-    """Waits until every worker serves: the first one that is ready makes the program ready."""
-    async with asyncio.timeout(scaled(20)):
-        while True:
-            async with contextlib.AsyncExitStack() as stack:
-                pids = set()
-                for _ in range(server.workers):
-                    client = await stack.enter_async_context(Client(server.url))
-                    await client.connect()
-                    pids.update(await client.call("pid"))
-                if len(pids) == server.workers:
-                    server.complete = True
-                    return
-            await asyncio.sleep(0.02)
-
-
 @contextlib.asynccontextmanager
 async def clients(server, count, transport="websocket"):
-    """Connected clients, spread over all workers."""
-    if not getattr(server, "complete", False):
-        await all_workers(server)
+    """Connected clients, spread over all workers: a program that is ready has all of them."""
     async with contextlib.AsyncExitStack() as stack:
         found = []
         for _ in range(count):

@@ -158,6 +158,14 @@ def test_app_that_exits(app):
     assert "SystemExit" in complaint(result, APP)
 
 
+def test_app_that_loads_in_one_worker_only(app):
+    """Nothing is served by half of the workers: the first start is all of them or none."""
+    source = SERVER + "import os\nos.open('loaded', os.O_CREAT | os.O_EXCL)\n"
+    path = app(source)
+    result = run("--port", 0, "--workers", 2, path, cwd=path.parent)
+    assert "FileExistsError" in complaint(result, APP)
+
+
 def test_app_that_crashes_the_interpreter(app):
     result = run("--port", 0, app("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"))
     assert "worker 1 died: signal 9 (Killed) before the app was loaded" in complaint(

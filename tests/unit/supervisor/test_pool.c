@@ -23,17 +23,20 @@ static const char worker_program[] =
     "    return number, link.recv(n, socket.MSG_WAITALL) if n else b''\n"
     "def text(s):\n"
     "    return struct.pack('<I', len(s)) + s\n"
-    "mode = json.loads(receive()[1][4:])['app']\n"
+    "config = json.loads(receive()[1][4:])\n"
+    "mode, first = config['app'], config['worker'] == 1\n"
     "if mode == 'early':\n"
     "    sys.exit(5)\n"
     "send(64, struct.pack('<II', 1, os.getpid()) + text(b'3') + text(b'0'))\n"
-    "if mode == 'fails':\n"
+    "if mode.startswith('second_') and not first:\n"
+    "    open('gate').read()\n"
+    "if mode == 'fails' or mode == 'second_fails' and not first:\n"
     "    send(67, b'\\x03' + text(b'Traceback\\nboom'))\n"
     "    sys.exit(3)\n"
     "if mode == 'missing':\n"
     "    send(67, b'\\x01' + text(b'no module'))\n"
     "    sys.exit(3)\n"
-    "if mode == 'crashes':\n"
+    "if mode == 'crashes' or mode == 'second_crashes' and not first:\n"
     "    os.kill(os.getpid(), signal.SIGSEGV)\n"
     "if mode == 'stubborn':\n"
     "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -85,6 +88,20 @@ static void stop_and_kill(fixture_t *f)
     clr_pool_kill(f->pool);
 }
 
+/* One worker is ready, the others wait at the gate. */
+static void open_gate(fixture_t *f)
+{
+    if (f->act != open_gate)
+        return;
+    EXPECT_EQ(f->ready, 0);
+    int gate = open("gate", O_WRONLY | O_CLOEXEC); /* blocks until the second worker reads */
+    EXPECT(gate >= 0);
+    close(gate);
+    f->want_ready = 2;
+    f->act = stop_gently;
+    clr_loop_timer_start(&f->loop, &f->check, 0);
+}
+
 /* Acts once enough workers are ready. */
 static void on_check(clr_timer_t *t)
 {
@@ -94,9 +111,10 @@ static void on_check(clr_timer_t *t)
         clr_loop_timer_start(&f->loop, t, 5);
         return;
     }
+    void (*act)(fixture_t *) = f->act;
     f->acted_ms = clr_loop_now(&f->loop);
-    f->act(f);
-    f->act(f); /* a second time changes nothing */
+    act(f);
+    act(f); /* a second time changes nothing */
 }
 
 static void on_deadline(clr_timer_t *t)
@@ -137,6 +155,7 @@ static void run(fixture_t *f, const char *mode, unsigned workers, unsigned want_
                 void (*act)(fixture_t *f))
 {
     temp_enter();
+    EXPECT_EQ(mkfifo("gate", 0600), 0);
     if (!f->home.worker) {
         temp_file("worker", 0755, worker_program);
         f->home.worker = "./worker";
@@ -233,6 +252,29 @@ TEST(program_that_cannot_be_started)
         "worker 1 could not be started: No such file or directory before the app was loaded");
 }
 
+TEST(ready_when_every_worker_is)
+{
+    fixture_t f = {0};
+    run(&f, "second_waits", 2, 1, open_gate);
+    EXPECT_EQ(f.ready, 1);
+    EXPECT_EQ(f.failed, 0);
+}
+
+TEST(failure_of_the_last_worker_is_final)
+{
+    fixture_t f = {0};
+    run(&f, "second_fails", 2, 1, open_gate);
+    EXPECT_FAILED(f, CLR_EXIT_APP, "Traceback\nboom");
+}
+
+TEST(death_of_the_last_worker_is_final)
+{
+    fixture_t f = {0};
+    run(&f, "second_crashes", 2, 1, open_gate);
+    EXPECT_FAILED(f, CLR_EXIT_APP,
+                  "worker 2 died: signal 11 (Segmentation fault) before the app was loaded");
+}
+
 TEST(dead_worker_is_started_again)
 {
     fixture_t f = {.want_file = "again"};
@@ -267,5 +309,7 @@ TEST(kill_waits_for_nothing)
 TEST_MAIN(T(workers_start_and_stop), T(stop_while_starting), T(app_that_fails_to_load_is_final),
           T(app_that_is_missing_is_a_usage_error), T(death_before_the_first_ready_is_final),
           T(exit_before_hello_is_final), T(program_that_cannot_be_started),
-          T(dead_worker_is_started_again), T(worker_that_breaks_the_protocol_is_started_again),
+          T(ready_when_every_worker_is), T(failure_of_the_last_worker_is_final),
+          T(death_of_the_last_worker_is_final), T(dead_worker_is_started_again),
+          T(worker_that_breaks_the_protocol_is_started_again),
           T(stubborn_worker_is_gone_at_the_deadline), T(kill_waits_for_nothing))
