@@ -292,13 +292,6 @@ static ssize_t read_some(clr_wlink_t *link)
     return -1;
 }
 
-static bool is_creditable(uint8_t type)
-{
-    return type == CLR_FRAME_SIO_EVENT || type == CLR_FRAME_SIO_CONNECT ||
-           type == CLR_FRAME_SIO_ACK || type == CLR_FRAME_EIO_OPEN ||
-           type == CLR_FRAME_EIO_MESSAGE || type == CLR_FRAME_ORIGIN_CHECK;
-}
-
 /* How far a turn of the loop has come. */
 typedef struct clr_turn {
     unsigned frames;
@@ -332,7 +325,7 @@ static bool dispatch_read(clr_wlink_t *link, clr_turn_t *turn)
             go_down(link, why);
             return true;
         }
-        link->taken += is_creditable(frame.type);
+        link->taken += clr_frame_is_creditable(frame.type);
         if (is_over(turn) && link->in_from < link->in.n)
             return false;
     }

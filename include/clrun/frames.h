@@ -12,7 +12,8 @@
  * Payload notation: uN an integer of N bits; str a u32 length and that many bytes; json a str of
  * JSON text; list<t> a u16 count and that many t; data = json, list<str>: JSON text of a Socket.IO
  * packet with the attachments its placeholders name; request = a request head (link/message.h).
- * A socket is one client in one Socket.IO namespace; a session is one Engine.IO client.
+ * A socket is one client in one Socket.IO namespace; a session is one Engine.IO client; a request
+ * is an HTTP request or a WebSocket that the ASGI application answers.
  */
 #pragma once
 
@@ -34,6 +35,16 @@
     X(12, ORIGIN_CHECK, G, "u16 server, str origin, request",                                      \
       "asks the server's callable; answer ORIGIN_RESULT with the same stream")                     \
     X(13, TRANSPORT, G, "u8 transport", "the session upgraded; stream is any socket of it")        \
+    X(14, HTTP_REQUEST, G, "u32 window, str body, request",                                        \
+      "calls the application; body is what is there of it. Flags END, CONTINUE")                   \
+    X(15, HTTP_BODY, G, "str", "more of the request's body; flag END")                             \
+    X(16, HTTP_WINDOW, G, "u32 bytes", "this much more may be sent for the request")               \
+    X(17, HTTP_GONE, G, "", "the client is gone, or the connection is of no use any more")         \
+    X(18, HTTP_FILE_DONE, G, "u32 error", "the file of HTTP_FILE is sent; else why not (errno)")   \
+    X(19, WS_OPEN, G, "u32 window, request",                                                       \
+      "a WebSocket handshake; answer WS_ACCEPT, WS_CLOSE or HTTP_START")                           \
+    X(20, WS_MESSAGE, G, "str", "a message of the client; flag BINARY")                            \
+    X(21, WS_GONE, G, "u16 code, str reason", "the WebSocket is closed; 1006: without a close")    \
     X(64, HELLO, W, "u32 version, u32 pid, str python, str clrun", "first frame of a worker")      \
     X(65, SERVER, W, "u16 server, json",                                                           \
       "declares or updates a server of the app; numbers count from 0")                             \
@@ -59,7 +70,22 @@
     X(83, EIO_CLOSE, W, "", "close the session")                                                   \
     X(84, ORIGIN_RESULT, W, "u8 allowed", "answers ORIGIN_CHECK")                                  \
     X(85, LOG, W, "u8 level, str module, str text", "a line for the gateway's log")                \
-    X(86, STOPPED, W, "", "everything is finished; the worker exits")
+    X(86, STOPPED, W, "", "everything is finished; the worker exits")                              \
+    X(87, APP, W, "json", "the app has an ASGI application; before READY")                         \
+    X(88, HTTP_START, W, "u16 status, list<str> headers, str body",                                \
+      "the response: names and values in turn, the first of the body. Flags END, TRAILERS")        \
+    X(89, HTTP_DATA, W, "str", "more of the response's body; flag END")                            \
+    X(90, HTTP_TRAILERS, W, "list<str> headers", "the trailers, which end the response")           \
+    X(91, HTTP_HINT, W, "list<str> headers", "103 Early Hints; before HTTP_START")                 \
+    X(92, HTTP_FILE, W, "str path, u64 offset, u64 count",                                         \
+      "part of a file as the body's next; count 2^64-1: to its end. Flag END")                     \
+    X(93, HTTP_TAKE, W, "u32 bytes",                                                               \
+      "the application took this much of the body or of messages; any asks for 100 Continue")      \
+    X(94, HTTP_ABORT, W, "str why", "the application failed: cut the connection")                  \
+    X(95, HTTP_REJECT, W, "", "not taken: another worker may have the request")                    \
+    X(96, WS_ACCEPT, W, "str subprotocol, list<str> headers", "the handshake is accepted")         \
+    X(97, WS_SEND, W, "str", "a message for the client; flag BINARY")                              \
+    X(98, WS_CLOSE, W, "u16 code, str reason", "closes; before WS_ACCEPT: answers 403")
 
 #define CLR_FRAME_ENUM(number, name, direction, payload, meaning) CLR_FRAME_##name = (number),
 enum clr_frame_type { CLR_FRAME_MAP(CLR_FRAME_ENUM) };
@@ -69,13 +95,23 @@ enum clr_frame_type { CLR_FRAME_MAP(CLR_FRAME_ENUM) };
 #define CLR_FRAME_MAX       (64u << 20) /* payload bytes: above any allowed client message */
 
 enum clr_frame_flag {
-    CLR_FRAME_BINARY = 1,   /* EIO_MESSAGE, EIO_SEND: the bytes are not text */
+    CLR_FRAME_BINARY = 1,   /* EIO_MESSAGE, EIO_SEND, WS_MESSAGE, WS_SEND: the bytes are not text */
     CLR_FRAME_ACK = 2,      /* SIO_SEND, SIO_EMIT: the client's ack comes back as SIO_ACK */
     CLR_FRAME_VOLATILE = 4, /* SIO_SEND, SIO_EMIT: drop rather than queue */
+    CLR_FRAME_END = 8,      /* HTTP_REQUEST, _BODY, _START, _DATA, _FILE: the body is complete */
+    CLR_FRAME_CONTINUE = 16, /* HTTP_REQUEST: the client waits for 100 Continue */
+    CLR_FRAME_TRAILERS = 32, /* HTTP_START: HTTP_TRAILERS ends the response, not END */
 };
 
 /* SIO_EVENT without an ack id. Client ids stay below 2^53. */
 #define CLR_NO_ACK UINT64_MAX
+
+/* HTTP_FILE: to the end of the file. */
+#define CLR_FILE_REST UINT64_MAX
+
+/* Of a request's body, or of a WebSocket's messages, the gateway sends this much beyond what
+ * HTTP_TAKE gave back, and one message more. */
+#define CLR_REQUEST_WINDOW (256u << 10)
 
 /* Why a socket or session is gone. X(number, name, text): the texts are python-socketio's. */
 #define CLR_REASON_MAP(X)                                                                          \

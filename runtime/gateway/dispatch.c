@@ -99,21 +99,6 @@ void *clr_dispatch_find(const clr_gateway_t *gw, uint64_t handle, enum clr_objec
 
 /* ---- frames to a worker ---- */
 
-static bool is_creditable(uint8_t type)
-{
-    switch (type) {
-    case CLR_FRAME_SIO_CONNECT:
-    case CLR_FRAME_SIO_EVENT:
-    case CLR_FRAME_SIO_ACK:
-    case CLR_FRAME_EIO_OPEN:
-    case CLR_FRAME_EIO_MESSAGE:
-    case CLR_FRAME_ORIGIN_CHECK:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static size_t queued_bytes(const clr_worker_t *w)
 {
     return w->queue.n - w->queue_from;
@@ -154,7 +139,7 @@ static void on_recheck(clr_timer_t *t)
 clr_buf_t *clr_worker_begin(clr_worker_t *w, uint8_t type, uint8_t flags, uint64_t stream)
 {
     CLR_ASSERT(w->state != CLR_WORKER_GONE);
-    bool creditable = is_creditable(type);
+    bool creditable = clr_frame_is_creditable(type);
     /* An answer to the worker itself may pass those that wait; frames of clients keep their order.
      */
     w->queued = (queued_bytes(w) > 0 && type != CLR_FRAME_REPLY && type != CLR_FRAME_CONFIG) ||
@@ -181,7 +166,7 @@ static size_t releasable(clr_worker_t *w, size_t from)
         clr_str_t rest = clr_str(w->queue.p + from, w->queue.n - from);
         int64_t size = clr_frame_decode(rest, 'G', &frame, NULL);
         CLR_ASSERT(size > 0); /* we wrote it */
-        if (is_creditable(frame.type)) {
+        if (clr_frame_is_creditable(frame.type)) {
             if (w->credit == 0)
                 break;
             w->credit--;

@@ -1,8 +1,7 @@
 /* dispatch.h: the workers as the gateway sees them: credit, queues and who owns which socket.
  *
- * Frames that cost the worker work (SIO_CONNECT, SIO_EVENT, SIO_ACK, EIO_OPEN, EIO_MESSAGE,
- * ORIGIN_CHECK) are creditable: they are sent only while the worker has credit, and wait here, in
- * order, otherwise. What a worker sends is decoded here and handed to the module that owns the
+ * Frames that cost the worker work are creditable (clr_frame_is_creditable()): they are sent only
+ * while the worker has credit, and wait here, in order, otherwise. What a worker sends is decoded here and handed to the module that owns the
  * object.
  *
  * A worker that falls behind is congested: above CLR_DISPATCH_HIGH bytes its clients are not read

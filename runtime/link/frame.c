@@ -22,6 +22,13 @@ static const uint8_t allowed_flags[256] = {
     [CLR_FRAME_EIO_SEND] = CLR_FRAME_BINARY,
     [CLR_FRAME_SIO_SEND] = CLR_FRAME_ACK | CLR_FRAME_VOLATILE,
     [CLR_FRAME_SIO_EMIT] = CLR_FRAME_ACK | CLR_FRAME_VOLATILE,
+    [CLR_FRAME_HTTP_REQUEST] = CLR_FRAME_END | CLR_FRAME_CONTINUE,
+    [CLR_FRAME_HTTP_BODY] = CLR_FRAME_END,
+    [CLR_FRAME_WS_MESSAGE] = CLR_FRAME_BINARY,
+    [CLR_FRAME_HTTP_START] = CLR_FRAME_END | CLR_FRAME_TRAILERS,
+    [CLR_FRAME_HTTP_DATA] = CLR_FRAME_END,
+    [CLR_FRAME_HTTP_FILE] = CLR_FRAME_END,
+    [CLR_FRAME_WS_SEND] = CLR_FRAME_BINARY,
 };
 
 /* The head as it lies on the wire; every field is little-endian. */
@@ -89,6 +96,23 @@ void clr_frame_end(clr_buf_t *out, size_t begun)
     CLR_ASSERT(length <= CLR_FRAME_MAX);
     uint32_t wire = htole32((uint32_t)length);
     memcpy(out->p + begun, &wire, sizeof(wire));
+}
+
+bool clr_frame_is_creditable(uint8_t type)
+{
+    switch (type) {
+    case CLR_FRAME_SIO_CONNECT:
+    case CLR_FRAME_SIO_EVENT:
+    case CLR_FRAME_SIO_ACK:
+    case CLR_FRAME_EIO_OPEN:
+    case CLR_FRAME_EIO_MESSAGE:
+    case CLR_FRAME_ORIGIN_CHECK:
+    case CLR_FRAME_HTTP_REQUEST:
+    case CLR_FRAME_WS_OPEN:
+        return true;
+    default:
+        return false;
+    }
 }
 
 const char *clr_frame_name(uint8_t type)

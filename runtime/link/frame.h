@@ -30,6 +30,9 @@ void clr_frame_end(clr_buf_t *out, size_t begun);
 void clr_frame_head(char out[CLR_FRAME_HEAD_SIZE], uint8_t type, uint8_t flags, uint64_t stream,
                     uint32_t length);
 
+/* Whether a frame of this type from the gateway costs the worker work, and so one credit. */
+bool clr_frame_is_creditable(uint8_t type);
+
 /* "SIO_EVENT", or "?" for an unknown type. */
 const char *clr_frame_name(uint8_t type);
 

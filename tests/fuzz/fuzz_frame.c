@@ -72,6 +72,20 @@ static void read_payload(const clr_frame_t *frame)
         (void)clr_read_u64(&r);
         check_data(frame, &r);
         break;
+    case CLR_FRAME_HTTP_REQUEST:
+        (void)clr_read_u32(&r);
+        check_view(frame, clr_read_str(&r));
+        check_request(frame, &r);
+        break;
+    case CLR_FRAME_WS_OPEN:
+        (void)clr_read_u32(&r);
+        check_request(frame, &r);
+        break;
+    case CLR_FRAME_HTTP_START:
+        (void)clr_read_u16(&r);
+        check_strs(frame, clr_read_strs(&r));
+        check_view(frame, clr_read_str(&r));
+        break;
     case CLR_FRAME_SIO_EVENT:
     case CLR_FRAME_SIO_ACK:
     case CLR_FRAME_SIO_SEND:

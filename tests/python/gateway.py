@@ -11,27 +11,25 @@ The event loop runs only inside run(), so that a test says what happens between 
 
 import asyncio
 import json
+import re
 import socket
 import struct
+from pathlib import Path
 
 from _clrun import Link
 
 NO_ACK = 2**64 - 1
 
+FRAMES_H = Path(__file__).parents[2] / "include" / "clrun" / "frames.h"
 TYPES = {
-    "CONFIG": 1, "STOP": 2, "REPLY": 3, "SIO_CONNECT": 4, "SIO_EVENT": 5, "SIO_ACK": 6,
-    "SIO_DISCONNECT": 7, "SIO_ROOM": 8, "EIO_OPEN": 9, "EIO_MESSAGE": 10, "EIO_GONE": 11,
-    "ORIGIN_CHECK": 12, "TRANSPORT": 13, "HELLO": 64, "SERVER": 65, "READY": 66, "FAILED": 67,
-    "CREDIT": 68, "SIO_ACCEPT": 69, "SIO_REFUSE": 70, "SIO_SEND": 71, "SIO_EMIT": 72,
-    "SIO_ACK_REPLY": 73, "SIO_KICK": 74, "SIO_JOIN": 75, "SIO_LEAVE": 76, "SIO_CLOSE_ROOM": 77,
-    "SIO_REMOTE": 78, "SIO_ABORT": 79, "EIO_ACCEPT": 80, "EIO_REFUSE": 81, "EIO_SEND": 82,
-    "EIO_CLOSE": 83, "ORIGIN_RESULT": 84, "LOG": 85, "STOPPED": 86,
-}  # fmt: skip
+    name: int(number)
+    for number, name in re.findall(r"X\((\d+), (\w+), [GW],", FRAMES_H.read_text())
+}
 NAMES = {number: name for name, number in TYPES.items()}
 
 CLIENT_DISCONNECT, SERVER_DISCONNECT, PING_TIMEOUT, TRANSPORT_CLOSE, TRANSPORT_ERROR = range(1, 6)
 JOIN, LEAVE, KICK = 1, 2, 3
-BINARY, ACK, VOLATILE = 1, 2, 4
+BINARY, ACK, VOLATILE, END, CONTINUE, TRAILERS = 1, 2, 4, 8, 16, 32
 
 
 def string(text):
