@@ -97,12 +97,16 @@ class Worker:
 
     def _prepare_process(self):
         import faulthandler
+        import io
         import signal
 
         if not faulthandler.is_enabled() and sys.stderr is not None:
             faulthandler.enable()  # a crash in an extension module shows where
-        if sys.stdout is not None:
-            sys.stdout.reconfigure(line_buffering=True)  # print() shows at once
+        for stream in (sys.stdout, sys.stderr):
+            # Lines show at once and whole: under PYTHONUNBUFFERED each part of a print() would be
+            # a write of its own, and the lines of several workers would mix.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(line_buffering=True, write_through=False)
         # A handler, not SIG_IGN, which the app's child processes would inherit.
         signal.signal(signal.SIGINT, lambda number, frame: None)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)

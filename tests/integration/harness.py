@@ -67,7 +67,7 @@ class Program:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "", **(env or {})},  # else workers mix lines
+            env={**os.environ, **(env or {})},
             cwd=cwd,
             pass_fds=(ready_write,),
         )

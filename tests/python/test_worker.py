@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -213,6 +214,21 @@ def test_print_shows_at_once(worker):
     process = worker(source("print('loaded')"))
     process.until_ready()
     assert process.line() == "loaded"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_lines_are_written_whole(worker, unbuffered):
+    """Several workers share a terminal or a log; each write is a datagram here."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.settimeout(20)
+    with ours, theirs:
+        worker(
+            source("import sys\nprint('one', 2, 'three')\nprint('four', 5, file=sys.stderr)"),
+            env={"PYTHONUNBUFFERED": unbuffered},
+            output=theirs,
+        )
+        assert ours.recv(100) == b"one 2 three\n"
+        assert ours.recv(100) == b"four 5\n"
 
 
 def test_warnings_of_an_app_without_logging_go_to_the_gateway(worker):

@@ -80,7 +80,18 @@ class Frame:
 class WorkerProcess:
     """Starts a worker for `app` and speaks with it as the gateway would."""
 
-    def __init__(self, package_dir, app, *, cwd=None, python=sys.executable, **config):
+    def __init__(
+        self,
+        package_dir,
+        app,
+        *,
+        cwd=None,
+        python=sys.executable,
+        env=None,
+        output=subprocess.PIPE,
+        **config,
+    ):
+        """output: what standard output and error are. env: more of the environment."""
         self.link, theirs = socket.socketpair()
         bootstrap = (
             f"import sys; sys.path.insert(0, {str(package_dir)!r});"
@@ -90,11 +101,11 @@ class WorkerProcess:
         self.process = subprocess.Popen(
             [str(python), "-c", bootstrap],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
             pass_fds=[theirs.fileno()],
             cwd=cwd,
-            env=environment,
+            env={**environment, **(env or {})},
         )
         theirs.close()
         self.buffer = b""  # of the link
@@ -198,5 +209,5 @@ class WorkerProcess:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        self.process.stdout.close()
-        self.process.stderr.close()
+        for stream in filter(None, (self.process.stdout, self.process.stderr)):
+            stream.close()
