@@ -4,38 +4,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/mem.h"
 
-/* One element of the output queue. The pieces form a ring; s->out_ is the last one. */
-typedef struct clr_piece {
-    struct clr_piece *next;
-    void *owner;   /* a clr_shared_t, malloc'ed bytes, or NULL: the bytes are in data[] */
-    const char *p; /* the first byte not yet written */
-    uint32_t len;
-    uint32_t cap; /* of data[] after p's start, or CAP_… */
-    char data[];
-} clr_piece_t;
-
-#define CAP_SHARED 0
-#define CAP_HEAP   1
-
-/* Sizes of a chunk, struct included: a small one first, since most turns queue one small message
- * per client, larger ones while the queue grows. */
-#define CHUNK_FIRST  512u
-#define CHUNK_SECOND 4096u
-#define CHUNK_MAX    16384u
-
-/* Shared bytes up to this are copied when the last chunk has room: cheaper than an iovec of their
- * own. */
-#define COPY_SHARED_MAX 256u
-
-#define IOV_MAX_GATHER 64
-
 /* Gathered writes per stream and turn; the rest waits for the next, so that others get theirs. */
 #define WRITES_PER_TURN 8
+
+/* Of a file: how much the kernel is asked to send at once; how much is read where it cannot send
+ * files; and how much is held in memory while the socket is full. */
+#define FILE_PER_CALL (256u << 10)
+#define FILE_READ     (64u << 10)
+#define FILE_WAIT     (16u << 10)
 
 /* While the stream is closing flushed. */
 typedef struct clr_linger {
@@ -54,101 +37,13 @@ typedef struct clr_write {
 
 static void on_flush(clr_flush_t *f);
 
-/* --- the queue --- */
-
-static clr_piece_t *piece_new(clr_stream_t *s, uint32_t cap)
-{
-    clr_piece_t *piece = clr_xmalloc(sizeof(*piece) + cap);
-    piece->owner = NULL;
-    piece->p = piece->data;
-    piece->len = 0;
-    piece->cap = cap;
-    if (s->out_) {
-        piece->next = s->out_->next;
-        s->out_->next = piece;
-    } else {
-        piece->next = piece;
-    }
-    s->out_ = piece;
-    return piece;
-}
-
-static void piece_free(clr_piece_t *piece)
-{
-    if (piece->owner && piece->cap == CAP_SHARED)
-        clr_shared_unref(piece->owner);
-    else
-        free(piece->owner);
-    free(piece);
-}
-
-static void pop_first(clr_stream_t *s)
-{
-    clr_piece_t *first = s->out_->next;
-    if (first == s->out_)
-        s->out_ = NULL;
-    else
-        s->out_->next = first->next;
-    piece_free(first);
-}
-
-static void consume(clr_stream_t *s, size_t n)
-{
-    while (s->out_) {
-        clr_piece_t *first = s->out_->next;
-        if (n < first->len) {
-            first->p += n;
-            first->len -= (uint32_t)n;
-            return;
-        }
-        n -= first->len; /* a chunk that was reserved and not used is empty */
-        pop_first(s);
-    }
-    CLR_ASSERT(n == 0);
-}
+/* --- writing --- */
 
 static void discard(clr_stream_t *s)
 {
-    while (s->out_)
-        pop_first(s);
+    clr_outq_discard(&s->out_);
     s->pending_ = 0;
 }
-
-static unsigned gather(const clr_stream_t *s, uv_buf_t iov[IOV_MAX_GATHER], size_t *total)
-{
-    unsigned count = 0;
-    *total = 0;
-    for (clr_piece_t *piece = s->out_->next; count < IOV_MAX_GATHER; piece = piece->next) {
-        iov[count++] = uv_buf_init((char *)piece->p, piece->len);
-        *total += piece->len;
-        if (piece == s->out_)
-            break;
-    }
-    return count;
-}
-
-static uint32_t room(const clr_piece_t *piece)
-{
-    if (piece->owner)
-        return 0;
-    return piece->cap - (uint32_t)(piece->p - piece->data) - piece->len;
-}
-
-/* Where n bytes may be appended. */
-static clr_piece_t *piece_with_room(clr_stream_t *s, size_t n)
-{
-    CLR_ASSERT(n <= UINT32_MAX / 2);
-    CLR_DCHECK(!s->out_ || s->out_->next);
-    if (s->out_ && room(s->out_) >= n)
-        return s->out_;
-    uint32_t size = CHUNK_FIRST;
-    if (s->out_)
-        size = s->out_->cap > CHUNK_FIRST ? CHUNK_MAX : CHUNK_SECOND;
-    uint32_t cap = size - (uint32_t)sizeof(clr_piece_t);
-    return piece_new(s, n > cap ? (uint32_t)n : cap);
-}
-
-/* --- writing --- */
 
 static bool takes_writes(const clr_stream_t *s)
 {
@@ -165,25 +60,21 @@ void clr_stream_write(clr_stream_t *s, clr_str_t bytes)
 {
     if (bytes.n == 0 || !takes_writes(s))
         return;
-    clr_piece_t *piece = piece_with_room(s, bytes.n);
-    memcpy((char *)piece->p + piece->len, bytes.p, bytes.n);
-    piece->len += (uint32_t)bytes.n;
+    memcpy(clr_outq_reserve(&s->out_, bytes.n), bytes.p, bytes.n);
+    clr_outq_commit(&s->out_, bytes.n);
     queued(s, bytes.n);
 }
 
 char *clr_stream_reserve(clr_stream_t *s, size_t n)
 {
-    clr_piece_t *piece = piece_with_room(s, n);
-    return (char *)piece->p + piece->len;
+    return clr_outq_reserve(&s->out_, n);
 }
 
 void clr_stream_commit(clr_stream_t *s, size_t used)
 {
-    clr_piece_t *piece = s->out_;
-    CLR_ASSERT(piece && room(piece) >= used);
     if (!takes_writes(s))
         return;
-    piece->len += (uint32_t)used;
+    clr_outq_commit(&s->out_, used);
     queued(s, used);
 }
 
@@ -192,15 +83,18 @@ void clr_stream_write_shared(clr_stream_t *s, clr_shared_t *buf, uint32_t off, u
     CLR_ASSERT(off <= buf->len && len <= buf->len - off);
     if (len == 0 || !takes_writes(s))
         return;
-    if (len <= COPY_SHARED_MAX && s->out_ && room(s->out_) >= len) {
-        clr_stream_write(s, clr_str(buf->data + off, len));
+    clr_outq_push_shared(&s->out_, buf, off, len);
+    queued(s, len);
+}
+
+void clr_stream_write_file(clr_stream_t *s, int fd, uint64_t offset, uint64_t count)
+{
+    if (count == 0 || !takes_writes(s)) {
+        close(fd);
         return;
     }
-    clr_piece_t *piece = piece_new(s, CAP_SHARED);
-    piece->owner = clr_shared_ref(buf);
-    piece->p = buf->data + off;
-    piece->len = len;
-    queued(s, len);
+    clr_outq_push_file(&s->out_, &(clr_outq_file_t){.fd = fd, .at = offset, .left = count});
+    queued(s, (size_t)count);
 }
 
 static void write_failed(clr_stream_t *s, int status)
@@ -214,7 +108,7 @@ static void write_failed(clr_stream_t *s, int status)
 
 void clr_stream_write_buf(clr_stream_t *s, clr_buf_t *buf)
 {
-    if (buf->n > 0 && takes_writes(s) && !s->out_) {
+    if (buf->n > 0 && takes_writes(s) && clr_outq_is_empty(&s->out_)) {
         uv_buf_t iov = uv_buf_init(buf->p, (unsigned)buf->n);
         int n = uv_try_write(&s->uv_.stream, &iov, 1);
         if (n < 0 && n != UV_EAGAIN)
@@ -223,10 +117,7 @@ void clr_stream_write_buf(clr_stream_t *s, clr_buf_t *buf)
             clr_buf_consume(buf, (size_t)n);
     }
     if (buf->n > 0 && takes_writes(s)) {
-        clr_piece_t *piece = piece_new(s, CAP_HEAP);
-        piece->owner = buf->p;
-        piece->p = buf->p;
-        piece->len = (uint32_t)buf->n;
+        clr_outq_push_heap(&s->out_, buf->p, (uint32_t)buf->n);
         queued(s, buf->n);
         clr_buf_init(buf);
     }
@@ -249,7 +140,7 @@ static void on_written(uv_write_t *req, int status)
     if (s->broken_)
         discard(s);
     else
-        consume(s, n);
+        clr_outq_consume(&s->out_, n);
     s->want_drain_ = 1;
     clr_loop_mark(s->loop, &s->flush_);
 }
@@ -257,10 +148,10 @@ static void on_written(uv_write_t *req, int status)
 /* Hands the front of the queue to libuv, which waits until the socket takes it. */
 static void write_later(clr_stream_t *s)
 {
-    uv_buf_t iov[IOV_MAX_GATHER];
+    uv_buf_t iov[CLR_OUTQ_GATHER];
     clr_write_t *w = clr_xmalloc(sizeof(*w));
     w->stream = s;
-    unsigned count = gather(s, iov, &w->len);
+    unsigned count = clr_outq_gather(&s->out_, iov, &w->len);
     int err = uv_write(&w->req, &s->uv_.stream, iov, count, on_written);
     if (err) {
         free(w);
@@ -271,26 +162,75 @@ static void write_later(clr_stream_t *s)
     s->pending_ -= w->len; /* counted by libuv from here on */
 }
 
+/* Bytes at the front of the queue. False when the socket takes no more, or is broken. */
+static bool write_bytes(clr_stream_t *s)
+{
+    uv_buf_t iov[CLR_OUTQ_GATHER];
+    size_t total;
+    unsigned count = clr_outq_gather(&s->out_, iov, &total);
+    int n = uv_try_write(&s->uv_.stream, iov, count);
+    if (n < 0 && n != UV_EAGAIN) {
+        write_failed(s, n);
+        return false;
+    }
+    size_t taken = n > 0 ? (size_t)n : 0;
+    clr_outq_consume(&s->out_, taken);
+    s->pending_ -= taken;
+    if (taken < total)
+        write_later(s);
+    return taken == total;
+}
+
+/* Puts some of the file in memory. False when that is not possible: it has become shorter. */
+static bool read_file(clr_stream_t *s, size_t most)
+{
+    ssize_t n = clr_outq_read_file(&s->out_, most);
+    if (n > 0)
+        return true;
+    write_failed(s, n < 0 ? (int)n : UV_EIO);
+    return false;
+}
+
+/* A file at the front of the queue. As above. */
+static bool write_file(clr_stream_t *s, const clr_outq_file_t *file)
+{
+    int socket;
+    if (uv_fileno(&s->uv_.handle, &socket) != 0) {
+        write_failed(s, UV_EBADF);
+        return false;
+    }
+    off_t at = (off_t)file->at;
+    ssize_t n = sendfile(socket, file->fd, &at,
+                         file->left < FILE_PER_CALL ? (size_t)file->left : FILE_PER_CALL);
+    if (n > 0) {
+        clr_outq_file_sent(&s->out_, (size_t)n);
+        s->pending_ -= (size_t)n;
+        return true;
+    }
+    if (n < 0 && errno == EAGAIN) {
+        /* libuv waits for a socket only with bytes in hand. */
+        if (read_file(s, FILE_WAIT))
+            write_later(s);
+        return false;
+    }
+    if (n < 0 && (errno == EINVAL || errno == ENOSYS)) /* not from such a file */
+        return read_file(s, FILE_READ);
+    if (n < 0 && errno == EINTR)
+        return true;
+    write_failed(s, n < 0 ? -errno : UV_EIO);
+    return false;
+}
+
 static void write_out(clr_stream_t *s)
 {
-    for (int i = 0; i < WRITES_PER_TURN && s->out_; i++) {
-        uv_buf_t iov[IOV_MAX_GATHER];
-        size_t total;
-        unsigned count = gather(s, iov, &total);
-        int n = uv_try_write(&s->uv_.stream, iov, count);
-        if (n < 0 && n != UV_EAGAIN) {
-            write_failed(s, n);
+    for (int i = 0; i < WRITES_PER_TURN && !clr_outq_is_empty(&s->out_); i++) {
+        const clr_outq_file_t *file = clr_outq_file(&s->out_);
+        if (clr_outq_is_empty(&s->out_))
             return;
-        }
-        size_t taken = n > 0 ? (size_t)n : 0;
-        consume(s, taken);
-        s->pending_ -= taken;
-        if (taken < total) {
-            write_later(s);
+        if (!(file ? write_file(s, file) : write_bytes(s)))
             return;
-        }
     }
-    if (s->out_)
+    if (!clr_outq_is_empty(&s->out_))
         clr_loop_mark(s->loop, &s->flush_);
 }
 
@@ -368,7 +308,7 @@ static void on_flush(clr_flush_t *f)
         write_out(s);
     if (s->broken_) {
         tell_broken(s);
-    } else if (s->out_) {
+    } else if (!clr_outq_is_empty(&s->out_)) {
         if (!s->closing_ && s->ops->on_stalled)
             s->ops->on_stalled(s);
     } else if (s->linger_) {

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/shared.h"
 #include "net/loop.h"
+#include "net/outq.h"
 
 typedef struct clr_stream clr_stream_t;
 
@@ -43,7 +44,7 @@ struct clr_stream {
     clr_loop_t *loop;
     const clr_stream_ops_t *ops;
     clr_flush_t flush_;
-    struct clr_piece *out_;     /* last piece of the queue, a ring; NULL while nothing is queued */
+    clr_outq_t out_;
     struct clr_linger *linger_; /* while closing flushed */
     size_t pending_;            /* queued and not handed to libuv */
     int ended_status_;          /* what broke it */
@@ -89,6 +90,10 @@ void clr_stream_write(clr_stream_t *s, clr_str_t bytes);
 
 /* Queues [off, off+len) of a shared buffer by reference (takes a count of its own). */
 void clr_stream_write_shared(clr_stream_t *s, clr_shared_t *buf, uint32_t off, uint32_t len);
+
+/* Queues a part of a file, of which nothing is held in memory while the socket takes it. Takes the
+ * descriptor, of a regular file. A file that turns out to be shorter breaks the stream. */
+void clr_stream_write_file(clr_stream_t *s, int fd, uint64_t offset, uint64_t count);
 
 /* Takes the bytes of buf, which is empty afterwards. For owners that gather by themselves: to be
  * called from their flush callback, where it writes at once if nothing is queued, and leaves buf

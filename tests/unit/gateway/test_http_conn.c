@@ -640,7 +640,7 @@ TEST(http_conn_idle_holds_no_parser_and_is_small)
     clr_http_conn_t *conn = clr_container_of(gw.conns.next, clr_http_conn_t, node);
     EXPECT(!conn->parser);
     EXPECT_EQ(conn->held.cap, 0);
-    EXPECT(!conn->stream->out_);
+    EXPECT(clr_outq_is_empty(&conn->stream->out_));
     printf("sizeof(clr_http_conn_t) = %zu\n", sizeof(clr_http_conn_t));
     EXPECT(sizeof(clr_http_conn_t) <= 320);
     clr_buf_deinit(&got);

@@ -294,7 +294,7 @@ TEST(ws_conn_holds_a_parser_only_while_a_message_is_partial)
     printf("sizeof(clr_ws_conn_t) = %zu, with the stream %zu\n", sizeof(clr_ws_conn_t),
            sizeof(clr_ws_conn_t) + sizeof(clr_stream_t));
     EXPECT(sizeof(clr_ws_conn_t) + sizeof(clr_stream_t) <= 500);
-    EXPECT(!conns[0]->extra && !conns[0]->stream->out_);
+    EXPECT(!conns[0]->extra && clr_outq_is_empty(&conns[0]->stream->out_));
     clr_buf_deinit(&out);
     teardown(fd);
 }

@@ -104,7 +104,7 @@ TEST(stream_gathers_copied_and_shared_writes_in_order)
     EXPECT_EQ(clr_stream_pending(&stream), expected.n);
     EXPECT(loopback_read(&loop, fd, &got, expected.n));
     EXPECT_STR(clr_buf_str(&got), clr_buf_str(&expected));
-    LOOPBACK_UNTIL(&loop, -1, clr_stream_pending(&stream) == 0 && !stream.out_);
+    LOOPBACK_UNTIL(&loop, -1, clr_stream_pending(&stream) == 0 && clr_outq_is_empty(&stream.out_));
     EXPECT(clr_shared_is_sole(big));
     clr_shared_unref(big);
     clr_buf_deinit(&expected);
@@ -273,6 +273,102 @@ TEST(stream_open_fd_refuses_what_is_no_stream_socket)
     clr_loop_deinit(&loop);
 }
 
+/* A file of n bytes that tell where they are, unlinked. */
+static int pattern_file(char *bytes, size_t n)
+{
+    char path[] = "/tmp/clr-stream-XXXXXX";
+    int file = mkstemp(path);
+    EXPECT(file >= 0);
+    unlink(path);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (char)(i * 7 + (i >> 12));
+    EXPECT_EQ(write(file, bytes, n), (int64_t)n);
+    return file;
+}
+
+TEST(stream_sends_files_among_bytes_in_order)
+{
+    int fd = setup();
+    size_t n = 6 << 20;
+    char *bytes = malloc(n);
+    int file = pattern_file(bytes, n);
+    clr_stream_write(&stream, CLR_STR("head"));
+    clr_stream_write_file(&stream, dup(file), 0, n);
+    clr_stream_write(&stream, CLR_STR("between"));
+    clr_stream_write_file(&stream, dup(file), 1000, 3);
+    clr_stream_write_file(&stream, dup(file), 0, 0);
+    clr_stream_write_file(&stream, file, n - 1, 1);
+    clr_stream_write(&stream, CLR_STR("tail"));
+    EXPECT_EQ(clr_stream_pending(&stream), 4 + n + 7 + 3 + 1 + 4);
+    /* A reader that comes late finds the socket full. */
+    LOOPBACK_UNTIL(&loop, -1, stalls > 0);
+    EXPECT(clr_stream_pending(&stream) < n);
+    clr_buf_t got = {0};
+    EXPECT(loopback_read(&loop, fd, &got, n + 19));
+    EXPECT_EQ(got.n, n + 19);
+    EXPECT(memcmp(got.p, "head", 4) == 0 && memcmp(got.p + 4, bytes, n) == 0);
+    EXPECT(memcmp(got.p + 4 + n, "between", 7) == 0);
+    EXPECT(memcmp(got.p + 11 + n, bytes + 1000, 3) == 0);
+    EXPECT(got.p[n + 14] == bytes[n - 1] && memcmp(got.p + n + 15, "tail", 4) == 0);
+    EXPECT_EQ(clr_stream_pending(&stream), 0);
+    LOOPBACK_UNTIL(&loop, -1, drains == 1);
+    clr_buf_deinit(&got);
+    free(bytes);
+    teardown(fd);
+}
+
+TEST(stream_file_that_is_shorter_breaks_it)
+{
+    int fd = setup();
+    char bytes[100];
+    clr_stream_write_file(&stream, pattern_file(bytes, 100), 0, 101);
+    LOOPBACK_UNTIL(&loop, -1, ended);
+    EXPECT_EQ(end_status, UV_EIO);
+    EXPECT_EQ(clr_stream_pending(&stream), 0);
+    teardown(fd);
+}
+
+TEST(stream_file_that_shrinks_while_the_socket_is_full_breaks_it)
+{
+    int fd = setup();
+    size_t n = 16 << 20;
+    char *bytes = malloc(n);
+    int file = pattern_file(bytes, n);
+    clr_stream_write_file(&stream, dup(file), 0, n);
+    LOOPBACK_UNTIL(&loop, -1, stalls > 0);
+    EXPECT_EQ(ftruncate(file, 0), 0);
+    LOOPBACK_UNTIL(&loop, fd, (loopback_receive(fd, &received), ended));
+    EXPECT_EQ(end_status, UV_EIO);
+    EXPECT(received.n < n);
+    close(file);
+    free(bytes);
+    teardown(fd);
+}
+
+static int open_files(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 64; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+TEST(stream_closes_files_that_were_not_sent)
+{
+    int fd = setup();
+    char bytes[100];
+    int file = pattern_file(bytes, 100), before = open_files();
+    for (int i = 0; i < 5; i++)
+        clr_stream_write_file(&stream, dup(file), 0, 100);
+    EXPECT_EQ(open_files(), before + 5);
+    clr_stream_close(&stream);
+    EXPECT_EQ(open_files(), before - 1); /* less the socket */
+    clr_stream_write_file(&stream, dup(file), 0, 100);
+    EXPECT_EQ(open_files(), before - 1);
+    close(file);
+    teardown(fd);
+}
+
 TEST_MAIN(T(stream_gathers_copied_and_shared_writes_in_order),
           T(stream_reports_a_stalled_reader_and_its_recovery),
           T(stream_drain_is_told_from_the_loop_only), T(stream_close_with_a_full_queue_discards_it),
@@ -280,4 +376,7 @@ TEST_MAIN(T(stream_gathers_copied_and_shared_writes_in_order),
           T(stream_close_flushed_delivers_all_though_the_peer_still_sends),
           T(stream_close_flushed_gives_up_in_time),
           T(stream_tells_addresses_and_sends_without_delay),
-          T(stream_open_fd_refuses_what_is_no_stream_socket))
+          T(stream_open_fd_refuses_what_is_no_stream_socket),
+          T(stream_sends_files_among_bytes_in_order), T(stream_file_that_is_shorter_breaks_it),
+          T(stream_file_that_shrinks_while_the_socket_is_full_breaks_it),
+          T(stream_closes_files_that_were_not_sent))
