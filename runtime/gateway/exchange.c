@@ -6,9 +6,6 @@
 #include "base/log.h"
 #include "gateway/http_conn_internal.h"
 
-/* How a response's body ends. */
-enum { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_UNTIL_CLOSE };
-
 static bool is_head_request(const clr_exchange_t *x)
 {
     return x->head && clr_str_eq(x->head->method, CLR_STR("HEAD"));
@@ -22,10 +19,10 @@ static bool status_has_body(int status)
 static unsigned body_kind(const clr_exchange_t *x, int status, uint64_t length)
 {
     if (is_head_request(x) || !status_has_body(status))
-        return BODY_NONE;
+        return CLR_HTTP_BODY_NONE;
     if (length != UINT64_MAX)
-        return BODY_LENGTH;
-    return x->head && x->head->minor >= 1 ? BODY_CHUNKED : BODY_UNTIL_CLOSE;
+        return CLR_HTTP_BODY_LENGTH;
+    return x->head && x->head->minor >= 1 ? CLR_HTTP_BODY_CHUNKED : CLR_HTTP_BODY_UNTIL_CLOSE;
 }
 
 /* Whether the rest of the request can be read past, should it come at all. */
@@ -42,7 +39,7 @@ static bool can_skip_body(const clr_exchange_t *x)
 static bool keeps_alive(const clr_exchange_t *x)
 {
     return !x->close_after_ && x->head && x->head->keep_alive && !x->gw->draining &&
-           x->body_ != BODY_UNTIL_CLOSE && can_skip_body(x);
+           x->body_ != CLR_HTTP_BODY_UNTIL_CLOSE && can_skip_body(x);
 }
 
 static char *put(char *at, clr_str_t s)
@@ -82,7 +79,7 @@ static void write_head(clr_exchange_t *x, int status, clr_str_t headers, uint64_
         at = put(at, CLR_STR("Content-Length: "));
         at = put_decimal(at, length);
         at = put(at, CLR_STR("\r\n"));
-    } else if (x->body_ == BODY_CHUNKED) {
+    } else if (x->body_ == CLR_HTTP_BODY_CHUNKED) {
         at = put(at, CLR_STR("Transfer-Encoding: chunked\r\n"));
     }
     if (x->close_after_)
@@ -105,28 +102,39 @@ void clr_exchange_begin(clr_exchange_t *x, int status, clr_str_t headers, uint64
     write_head(x, status, headers, content_length);
 }
 
-static void write_chunk(clr_stream_t *s, clr_str_t piece)
+void clr_exchange_write_chunk_size(clr_exchange_t *x, uint64_t size)
 {
-    char size[24];
-    int n = snprintf(size, sizeof(size), "%zx\r\n", piece.n);
-    clr_stream_write(s, clr_str(size, (size_t)n));
-    clr_stream_write(s, piece);
-    clr_stream_write(s, CLR_STR("\r\n"));
+    char text[24];
+    int n = snprintf(text, sizeof(text), "%" PRIx64 "\r\n", size);
+    clr_stream_write(x->conn->stream, clr_str(text, (size_t)n));
+}
+
+static void write_chunk(clr_exchange_t *x, clr_str_t piece)
+{
+    clr_exchange_write_chunk_size(x, piece.n);
+    clr_stream_write(x->conn->stream, piece);
+    clr_stream_write(x->conn->stream, CLR_STR("\r\n"));
+}
+
+uint64_t clr_exchange_take_length(clr_exchange_t *x, uint64_t count)
+{
+    if (x->body_ == CLR_HTTP_BODY_LENGTH && count > x->length_ - x->sent_) {
+        clr_log_warn("http", "a response body is longer than its Content-Length; the rest is cut");
+        count = x->length_ - x->sent_;
+        x->close_after_ = 1;
+    }
+    x->sent_ += count;
+    return count;
 }
 
 void clr_exchange_write(clr_exchange_t *x, clr_str_t piece)
 {
     CLR_ASSERT(x->responded_ && !x->ended_);
-    if (piece.n == 0 || x->body_ == BODY_NONE)
+    if (piece.n == 0 || x->body_ == CLR_HTTP_BODY_NONE)
         return;
-    if (x->body_ == BODY_LENGTH && piece.n > x->length_ - x->sent_) {
-        clr_log_warn("http", "a response body is longer than its Content-Length; the rest is cut");
-        piece.n = (size_t)(x->length_ - x->sent_);
-        x->close_after_ = 1;
-    }
-    x->sent_ += piece.n;
-    if (x->body_ == BODY_CHUNKED)
-        write_chunk(x->conn->stream, piece);
+    piece.n = (size_t)clr_exchange_take_length(x, piece.n);
+    if (x->body_ == CLR_HTTP_BODY_CHUNKED)
+        write_chunk(x, piece);
     else
         clr_stream_write(x->conn->stream, piece);
 }
@@ -134,9 +142,9 @@ void clr_exchange_write(clr_exchange_t *x, clr_str_t piece)
 void clr_exchange_finish(clr_exchange_t *x)
 {
     CLR_ASSERT(x->responded_ && !x->ended_);
-    if (x->body_ == BODY_CHUNKED)
+    if (x->body_ == CLR_HTTP_BODY_CHUNKED)
         clr_stream_write(x->conn->stream, CLR_STR("0\r\n\r\n"));
-    if (x->body_ == BODY_LENGTH && x->sent_ < x->length_) {
+    if (x->body_ == CLR_HTTP_BODY_LENGTH && x->sent_ < x->length_) {
         clr_log_warn("http", "a response body is shorter than its Content-Length");
         x->close_after_ = 1;
     }

@@ -61,6 +61,16 @@ void clr_exchange_write(clr_exchange_t *x, clr_str_t piece);
 void clr_exchange_finish(clr_exchange_t *x);
 void clr_exchange_want_drain(clr_exchange_t *x, void (*drained)(clr_exchange_t *x));
 
+/* The next `count` bytes of the body come from a regular file. Takes the descriptor. Nothing may be
+ * written until `sent` was called, from the loop, when the kernel has taken all of it. A file that
+ * turns out to be shorter cuts the connection (on_abort). */
+void clr_exchange_send_file(clr_exchange_t *x, int fd, uint64_t offset, uint64_t count,
+                            void (*sent)(clr_exchange_t *x));
+
+/* A whole response from a file. Takes the descriptor; the exchange ends by itself. */
+void clr_exchange_respond_file(clr_exchange_t *x, int status, clr_str_t headers, int fd,
+                               uint64_t offset, uint64_t count);
+
 /* Response bytes that the kernel has not taken. */
 size_t clr_exchange_pending(const clr_exchange_t *x);
 

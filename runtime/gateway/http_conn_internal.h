@@ -45,5 +45,20 @@ void clr_http_conn_await_drain(clr_http_conn_t *conn);
  * parsed is moved to *early (empty buffer otherwise). conn is freed by itself. */
 clr_stream_t *clr_http_conn_detach(clr_http_conn_t *conn, clr_buf_t *early);
 
+/* How a response's body ends: clr_exchange_t.body_. */
+enum {
+    CLR_HTTP_BODY_NONE,
+    CLR_HTTP_BODY_LENGTH,
+    CLR_HTTP_BODY_CHUNKED,
+    CLR_HTTP_BODY_UNTIL_CLOSE,
+};
+
+/* Counts bytes of the body that are about to be written: how many of them the declared length
+ * leaves room for. */
+uint64_t clr_exchange_take_length(clr_exchange_t *x, uint64_t count);
+
+/* The line before a chunk; CRLF follows the chunk. */
+void clr_exchange_write_chunk_size(clr_exchange_t *x, uint64_t size);
+
 /* One line, when the option is set. */
 void clr_exchange_log(const clr_exchange_t *x);

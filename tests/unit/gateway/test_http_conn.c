@@ -647,6 +647,131 @@ TEST(http_conn_idle_holds_no_parser_and_is_small)
     teardown(fd);
 }
 
+/* --- bodies from files --- */
+
+static int sent;
+
+static void on_sent(clr_exchange_t *x)
+{
+    sent++;
+    clr_exchange_write(x, CLR_STR("after"));
+    clr_exchange_finish(x);
+}
+
+static int file_of(size_t n)
+{
+    char path[] = "/tmp/clr-conn-XXXXXX";
+    int file = mkstemp(path);
+    EXPECT(file >= 0);
+    unlink(path);
+    char *bytes = malloc(n);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (char)('a' + i % 23 + i / 65536 % 3);
+    EXPECT_EQ(write(file, bytes, n), (int64_t)n);
+    free(bytes);
+    return file;
+}
+
+/* A parked request; the connection closes after its response. */
+static int ask_parked(const char *method, const char *version)
+{
+    int fd = setup();
+    char request[200];
+    park = true;
+    snprintf(request, sizeof(request), "%s /app/ HTTP/%s\r\nHost: h\r\nConnection: close\r\n\r\n",
+             method, version);
+    loopback_send(&loop, fd, clr_str_c(request));
+    LOOPBACK_UNTIL(&loop, fd, ends == 1);
+    return fd;
+}
+
+TEST(http_conn_sends_files_within_any_kind_of_body)
+{
+    static const size_t sizes[] = {0, 5, 65536, 65537, 3 << 20};
+    for (size_t i = 0; i < clr_array_len(sizes); i++) {
+        size_t n = sizes[i];
+        for (int kind = 0; kind < 3; kind++) {
+            int fd = ask_parked("GET", kind == 2 ? "1.0" : "1.1");
+            clr_buf_t got = {0};
+            clr_exchange_begin(parked, 200, CLR_STR_EMPTY, kind == 0 ? 6 + n + 5 : UINT64_MAX);
+            clr_exchange_write(parked, CLR_STR("before"));
+            clr_exchange_send_file(parked, file_of(n + 7), 7, n, on_sent);
+            EXPECT_EQ(sent, 0);
+            loopback_read_all(&loop, fd, &got);
+            EXPECT_EQ(sent, 1);
+            char *start = memmem(got.p, got.n, "before", 6);
+            EXPECT(start);
+            if (kind == 1) {
+                char chunk[40];
+                int len = snprintf(chunk, sizeof(chunk), "6\r\nbefore\r\n%zx\r\n", n);
+                EXPECT(n == 0 || memmem(got.p, got.n, chunk, (size_t)len));
+                EXPECT(buf_has(&got, "\r\n5\r\nafter\r\n0\r\n\r\n"));
+            } else {
+                EXPECT_EQ(got.p + got.n - start, 6 + n + 5);
+                EXPECT(memcmp(got.p + got.n - 5, "after", 5) == 0);
+                EXPECT(n == 0 || start[6] == 'a' + 7);
+            }
+            clr_buf_deinit(&got);
+            teardown(fd);
+            sent = ends = 0;
+        }
+    }
+}
+
+TEST(http_conn_sends_no_file_where_there_is_no_body)
+{
+    int fd = ask_parked("HEAD", "1.1");
+    clr_buf_t got = {0};
+    clr_exchange_begin(parked, 200, CLR_STR_EMPTY, 105);
+    clr_exchange_send_file(parked, file_of(100), 0, 100, on_sent);
+    loopback_read_all(&loop, fd, &got);
+    EXPECT_EQ(sent, 1);
+    EXPECT(buf_has(&got, "Content-Length: 105\r\n"));
+    EXPECT(memcmp(got.p + got.n - 4, "\r\n\r\n", 4) == 0);
+    clr_buf_deinit(&got);
+    teardown(fd);
+}
+
+TEST(http_conn_cuts_a_response_whose_file_is_shorter)
+{
+    static const size_t sizes[] = {10, 1 << 20};
+    for (size_t i = 0; i < clr_array_len(sizes); i++) {
+        int fd = ask_parked("GET", "1.1");
+        clr_buf_t got = {0};
+        clr_exchange_begin(parked, 200, CLR_STR_EMPTY, UINT64_MAX);
+        clr_exchange_send_file(parked, file_of(sizes[i] - 1), 0, sizes[i], on_sent);
+        loopback_read_all(&loop, fd, &got);
+        EXPECT_EQ(sent, 0);
+        EXPECT_EQ(aborts, 1);
+        EXPECT(!buf_has(&got, "\r\n0\r\n"));
+        clr_buf_deinit(&got);
+        teardown(fd);
+        ends = aborts = 0;
+    }
+}
+
+TEST(http_conn_answers_with_whole_files_and_keeps_the_connection)
+{
+    int fd = setup();
+    clr_buf_t got = {0};
+    park = true;
+    for (int i = 1; i <= 3; i++) {
+        size_t n = i == 2 ? 1 << 20 : 10;
+        clr_buf_clear(&got);
+        loopback_send(&loop, fd, CLR_STR("GET /app/ HTTP/1.1\r\nHost: h\r\n\r\n"));
+        LOOPBACK_UNTIL(&loop, fd, ends == i);
+        clr_exchange_respond_file(parked, 206, CLR_STR("A: b\r\n"), file_of(n + 5), 5, n);
+        EXPECT(loopback_read_text(&loop, fd, &got, "A: b\r\n"));
+        char *start;
+        LOOPBACK_UNTIL(&loop, fd,
+                       (loopback_receive(fd, &got), start = memmem(got.p, got.n, "\r\n\r\n", 4)) &&
+                           got.p + got.n - start - 4 == (ptrdiff_t)n);
+        EXPECT(start[4] == 'a' + 5);
+    }
+    clr_buf_deinit(&got);
+    teardown(fd);
+}
+
 TEST_MAIN(T(http_conn_answers_and_keeps_the_connection),
           T(http_conn_answers_pipelined_requests_in_order), T(http_conn_bounds_what_is_pipelined),
           T(http_conn_bounds_the_responses_that_a_pipelining_client_leaves_unread),
@@ -675,4 +800,8 @@ TEST_MAIN(T(http_conn_answers_and_keeps_the_connection),
           T(http_conn_pause_stops_reading_a_body), T(http_conn_waits_for_the_gateway_to_be_ready),
           T(http_conn_drain_closes_idle_and_lets_busy_finish),
           T(http_conn_encodes_a_request_for_the_link),
-          T(http_conn_idle_holds_no_parser_and_is_small))
+          T(http_conn_idle_holds_no_parser_and_is_small),
+          T(http_conn_sends_files_within_any_kind_of_body),
+          T(http_conn_sends_no_file_where_there_is_no_body),
+          T(http_conn_cuts_a_response_whose_file_is_shorter),
+          T(http_conn_answers_with_whole_files_and_keeps_the_connection))
