@@ -71,9 +71,12 @@ static void write_head(clr_exchange_t *x, int status, clr_str_t headers, uint64_
     at = put_decimal(at, (uint64_t)status);
     at = put(at, CLR_STR(" "));
     at = put(at, text);
-    at = put(at, CLR_STR("\r\nDate: "));
-    at = put(at, clr_str_c(clr_loop_http_date(x->gw->loop)));
     at = put(at, CLR_STR("\r\n"));
+    if (!x->has_date) {
+        at = put(at, CLR_STR("Date: "));
+        at = put(at, clr_str_c(clr_loop_http_date(x->gw->loop)));
+        at = put(at, CLR_STR("\r\n"));
+    }
     at = put(at, headers);
     if (length != UINT64_MAX && status_has_body(status)) {
         at = put(at, CLR_STR("Content-Length: "));
@@ -141,9 +144,17 @@ void clr_exchange_write(clr_exchange_t *x, clr_str_t piece)
 
 void clr_exchange_finish(clr_exchange_t *x)
 {
+    clr_exchange_finish_trailers(x, CLR_STR_EMPTY);
+}
+
+void clr_exchange_finish_trailers(clr_exchange_t *x, clr_str_t trailers)
+{
     CLR_ASSERT(x->responded_ && !x->ended_);
-    if (x->body_ == CLR_HTTP_BODY_CHUNKED)
-        clr_stream_write(x->conn->stream, CLR_STR("0\r\n\r\n"));
+    if (x->body_ == CLR_HTTP_BODY_CHUNKED) {
+        clr_stream_write(x->conn->stream, CLR_STR("0\r\n"));
+        clr_stream_write(x->conn->stream, trailers);
+        clr_stream_write(x->conn->stream, CLR_STR("\r\n"));
+    }
     if (x->body_ == CLR_HTTP_BODY_LENGTH && x->sent_ < x->length_) {
         clr_log_warn("http", "a response body is shorter than its Content-Length");
         x->close_after_ = 1;
@@ -151,6 +162,33 @@ void clr_exchange_finish(clr_exchange_t *x)
     clr_exchange_log(x);
     x->ended_ = 1;
     clr_http_conn_response_done(x->conn);
+}
+
+void clr_exchange_cut(clr_exchange_t *x)
+{
+    CLR_ASSERT(x->responded_ && !x->ended_);
+    bool shows = x->body_ == CLR_HTTP_BODY_CHUNKED ||
+                 (x->body_ == CLR_HTTP_BODY_LENGTH && x->sent_ < x->length_);
+    clr_exchange_log(x);
+    x->ended_ = 1;
+    clr_http_conn_close(x->conn, shows);
+}
+
+void clr_exchange_interim(clr_exchange_t *x, int status, clr_str_t headers)
+{
+    CLR_ASSERT(!x->responded_ && !x->ended_ && status >= 100 && status < 200);
+    if (x->head->minor == 0)
+        return;
+    clr_str_t text = clr_str_c(clr_http_status_text(status));
+    char *start = clr_stream_reserve(x->conn->stream, headers.n + text.n + 40), *at = start;
+    at = put(at, CLR_STR("HTTP/1.1 "));
+    at = put_decimal(at, (uint64_t)status);
+    at = put(at, CLR_STR(" "));
+    at = put(at, text);
+    at = put(at, CLR_STR("\r\n"));
+    at = put(at, headers);
+    at = put(at, CLR_STR("\r\n"));
+    clr_stream_commit(x->conn->stream, (size_t)(at - start));
 }
 
 void clr_exchange_respond(clr_exchange_t *x, int status, clr_str_t headers, clr_str_t body)
@@ -188,41 +226,16 @@ void clr_exchange_close_after(clr_exchange_t *x)
     x->close_after_ = 1;
 }
 
-void clr_exchange_peer(const clr_exchange_t *x, char host[46], uint16_t *port)
-{
-    clr_stream_peer(x->conn->stream, host, port);
-}
-
-void clr_exchange_encode_request(const clr_exchange_t *x, uint8_t transport, clr_buf_t *out)
-{
-    const clr_http_head_t *h = x->head;
-    char peer[46], local[46];
-    clr_request_head_t request = {
-        .transport = transport, .http_minor = h->minor, .method = h->method, .target = h->target};
-    clr_stream_peer(x->conn->stream, peer, &request.peer_port);
-    clr_stream_local(x->conn->stream, local, &request.local_port);
-    request.peer_host = clr_str_c(peer);
-    request.local_host = clr_str_c(local);
-    clr_write_request(out, &request);
-
-    /* A header is a pair of views, so an array of them is the flat list that the link carries. */
-    _Static_assert(sizeof(clr_http_header_t) == 2 * sizeof(clr_str_t), "a pair of views");
-    CLR_ASSERT(h->header_count <= UINT16_MAX / 2);
-    const clr_str_t *flat = h->header_count > 0 ? &h->headers[0].name : NULL;
-    clr_write_strs(out, flat, (uint16_t)(2 * h->header_count));
-}
-
 /* The query is left out: it carries session ids. */
 void clr_exchange_log(const clr_exchange_t *x)
 {
     if (!x->gw->options.access_log)
         return;
-    char host[46];
-    uint16_t port;
-    clr_exchange_peer(x, host, &port);
+    clr_client_t client = clr_exchange_client(x);
+    clr_str_t host = client.host.n > 0 ? client.host : CLR_STR("unix");
     clr_str_t method = x->head ? x->head->method : CLR_STR("-");
     clr_str_t path = x->head ? x->head->path : CLR_STR("-");
-    clr_log_info("access", "%s:%u \"%.*s %.*s\" %u %" PRIu64 " bytes %" PRIu64 " ms",
-                 host[0] ? host : "unix", port, CLR_STR_ARG(method), CLR_STR_ARG(path), x->status_,
+    clr_log_info("access", "%.*s:%u \"%.*s %.*s\" %u %" PRIu64 " bytes %" PRIu64 " ms",
+                 CLR_STR_ARG(host), client.port, CLR_STR_ARG(method), CLR_STR_ARG(path), x->status_,
                  x->sent_, clr_loop_now(x->gw->loop) - x->began_ms_);
 }

@@ -18,8 +18,9 @@ typedef struct clr_eio_server clr_eio_server_t;
 
 /* Filled by the command line (cli/options.h). Strings are borrowed for the gateway's life. */
 typedef struct clr_gateway_options {
-    const char *root_path;     /* "" or "/prefix": stripped before routing */
-    const char *public_dir;    /* files under /public; NULL: none */
+    const char *root_path;         /* "" or "/prefix": stripped before routing */
+    const struct clr_proxy *proxy; /* whose word on the client counts (proxy.h); NULL: nobody's */
+    const char *public_dir;        /* files under /public; NULL: none */
     const char *socketio_path; /* overrides the path of the ready server; NULL: as the app says */
     const char
         *cors_allowed_origins; /* overrides: "*" or a comma-separated list; NULL: as the app says */

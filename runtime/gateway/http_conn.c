@@ -89,6 +89,11 @@ static void fail(clr_http_conn_t *conn, int status, const char *reason)
     close_conn(conn, can_answer || answered);
 }
 
+void clr_http_conn_close(clr_http_conn_t *conn, bool flushed)
+{
+    close_conn(conn, flushed);
+}
+
 void clr_exchange_kill(clr_exchange_t *x)
 {
     x->ended_ = 1;
@@ -96,6 +101,12 @@ void clr_exchange_kill(clr_exchange_t *x)
 }
 
 /* --- time limits --- */
+
+/* The client holds its body back until the handler asks for it. */
+static bool awaits_continue(const clr_exchange_t *x)
+{
+    return x->late_continue && !x->continued_ && !x->ended_ && x->received_ == 0;
+}
 
 static uint64_t time_limit(const clr_http_conn_t *conn)
 {
@@ -105,8 +116,8 @@ static uint64_t time_limit(const clr_http_conn_t *conn)
         return o->idle_timeout_ms;
     case CLR_HTTP_CONN_HEAD:
         return o->header_timeout_ms;
-    case CLR_HTTP_CONN_BODY:
-        return o->body_timeout_ms;
+    case CLR_HTTP_CONN_BODY: /* the client's time, unless it waits for us */
+        return conn->paused || awaits_continue(&conn->x) ? 0 : o->body_timeout_ms;
     case CLR_HTTP_CONN_PARKED: /* the handler's time, unless the client lets a response wait */
         return conn->drained ? o->body_timeout_ms : 0;
     default:
@@ -125,6 +136,13 @@ static void arm(clr_http_conn_t *conn)
         clr_loop_timer_start(conn->gw->loop, &conn->timer, limit);
     else
         clr_timer_stop(&conn->timer);
+}
+
+void clr_http_conn_rearm(clr_http_conn_t *conn)
+{
+    conn->timed = 0;
+    if (!conn->parsing)
+        arm(conn);
 }
 
 static void enter(clr_http_conn_t *conn, clr_http_state_t state)
@@ -182,10 +200,16 @@ static bool wants_continue(const clr_http_head_t *head)
     return head->expect_continue && head->has_body && head->minor >= 1;
 }
 
-static void send_continue(clr_exchange_t *x)
+void clr_exchange_continue(clr_exchange_t *x)
 {
+    if (x->conn->state != CLR_HTTP_CONN_BODY || x->responded_ || x->continued_ ||
+        !wants_continue(x->head))
+        return;
     x->continued_ = 1;
+    if (x->received_ > 0) /* it did not wait */
+        return;
     clr_stream_write(x->conn->stream, CLR_STR("HTTP/1.1 100 Continue\r\n\r\n"));
+    clr_http_conn_rearm(x->conn);
 }
 
 static bool is_too_large(const clr_http_conn_t *conn)
@@ -206,8 +230,8 @@ static void take_head(clr_http_conn_t *conn, bool body_is_here)
         return;
     if (is_too_large(conn))
         fail(conn, 413, "the request body is larger than the limit");
-    else if (!x->responded_ && wants_continue(x->head) && !body_is_here)
-        send_continue(x);
+    else if (!x->late_continue && !body_is_here)
+        clr_exchange_continue(x);
 }
 
 static void take_body(clr_http_conn_t *conn, clr_str_t piece)
@@ -370,8 +394,12 @@ void clr_exchange_pause(clr_exchange_t *x, bool paused)
     clr_http_conn_t *conn = x->conn;
     if (is_over(conn))
         return;
+    if (conn->paused == paused)
+        return;
     conn->paused = paused;
     update_reading(conn);
+    if (conn->state == CLR_HTTP_CONN_BODY)
+        clr_http_conn_rearm(conn);
 }
 
 /* --- the stream --- */
@@ -407,6 +435,7 @@ static void on_closed(clr_stream_t *stream)
     CLR_ASSERT(conn->state == CLR_HTTP_CONN_CLOSING);
     release(conn);
     clr_list_remove(&conn->node);
+    free(conn->addresses);
     free(stream);
     free(conn);
 }
@@ -458,6 +487,8 @@ clr_stream_t *clr_http_conn_detach(clr_http_conn_t *conn, clr_buf_t *early)
     clr_flush_cancel(&conn->resume);
     clr_list_remove(&conn->node);
     release(conn);
+    free(conn->addresses);
+    conn->addresses = NULL;
     *early = conn->held;
     clr_buf_init(&conn->held);
     if (!conn->parsing)

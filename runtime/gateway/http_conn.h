@@ -11,6 +11,7 @@
 #pragma once
 
 #include "gateway/gateway.h"
+#include "gateway/proxy.h"
 #include "link/message.h"
 #include "proto/http.h"
 
@@ -44,6 +45,9 @@ struct clr_exchange {
     uint64_t began_ms_;
     uint16_t status_; /* for the access log */
     unsigned responded_ : 1, ended_ : 1, close_after_ : 1, continued_ : 1, body_ : 2;
+    unsigned late_continue : 1; /* set in on_head: the handler asks for the body when it wants it,
+                                   with clr_exchange_continue() */
+    unsigned has_date : 1;      /* set before the response begins: its headers have a Date */
 };
 
 /* Starts reading a connection that was just accepted; owns itself from here on. */
@@ -71,6 +75,22 @@ void clr_exchange_send_file(clr_exchange_t *x, int fd, uint64_t offset, uint64_t
 void clr_exchange_respond_file(clr_exchange_t *x, int status, clr_str_t headers, int fd,
                                uint64_t offset, uint64_t count);
 
+/* The same as finish, with trailers (complete lines) where a chunked body allows them. */
+void clr_exchange_finish_trailers(clr_exchange_t *x, clr_str_t trailers);
+
+/* Ends a response that began and that will not be complete: the client can tell. What was written
+ * still goes out, unless only the connection's end would mark the body's. on_abort is not called.
+ */
+void clr_exchange_cut(clr_exchange_t *x);
+
+/* An interim response, such as 103; nothing for a client of HTTP/1.0. Before the response begins.
+ */
+void clr_exchange_interim(clr_exchange_t *x, int status, clr_str_t headers);
+
+/* Sends the 100 that a client with `Expect: 100-continue` may be waiting for. Harmless otherwise.
+ */
+void clr_exchange_continue(clr_exchange_t *x);
+
 /* Response bytes that the kernel has not taken. */
 size_t clr_exchange_pending(const clr_exchange_t *x);
 
@@ -90,8 +110,8 @@ void clr_exchange_error(clr_exchange_t *x, int status, const char *detail);
 /* Appends the request head as the link carries it (message.h), headers included. */
 void clr_exchange_encode_request(const clr_exchange_t *x, uint8_t transport, clr_buf_t *out);
 
-/* The peer's address for logs and request heads (clr_stream_peer). */
-void clr_exchange_peer(const clr_exchange_t *x, char host[46], uint16_t *port);
+/* Who asks: the peer, or who a trusted proxy says it is. Views valid as long as the head. */
+clr_client_t clr_exchange_client(const clr_exchange_t *x);
 
 /* Starts reading the connections that were accepted before the gateway was ready. */
 void clr_http_conns_start(clr_gateway_t *gw);

@@ -30,13 +30,20 @@ struct clr_http_conn {
     clr_buf_t held;            /* pipelined bytes whose turn has not come */
     clr_exchange_t x;
     void (*drained)(clr_exchange_t *x);
-    size_t stall_mark; /* bytes pending when the write timer started */
-    uint8_t state;     /* clr_http_state_t */
+    size_t stall_mark;                    /* bytes pending when the write timer started */
+    struct clr_http_addresses *addresses; /* both ends', once a request head was encoded */
+    uint8_t state;                        /* clr_http_state_t */
     unsigned parsing : 1, timed : 1, throttled : 1, paused : 1, head_told : 1, unread : 1;
 };
 
 /* The response is complete: what follows happens from the loop. */
 void clr_http_conn_response_done(clr_http_conn_t *conn);
+
+/* Closes the connection with what is queued (flushed), or without. */
+void clr_http_conn_close(clr_http_conn_t *conn, bool flushed);
+
+/* What the time limit of the state depends on has changed. */
+void clr_http_conn_rearm(clr_http_conn_t *conn);
 
 /* A response waits for the client to take it: limits how long. */
 void clr_http_conn_await_drain(clr_http_conn_t *conn);
