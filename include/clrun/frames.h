@@ -45,12 +45,24 @@
       "a WebSocket handshake; answer WS_ACCEPT, WS_CLOSE or HTTP_START")                           \
     X(20, WS_MESSAGE, G, "str", "a message of the client; flag BINARY")                            \
     X(21, WS_GONE, G, "u16 code, str reason", "the WebSocket is closed; 1006: without a close")    \
+    X(22, SIO_RESUME, G,                                                                           \
+      "u16 server, str eio_sid, str sid, str nsp, json auth, list<str> rooms, str saved, request", \
+      "SIO_CONNECT for a client that another worker had; answered in the same way")                \
+    X(23, EIO_RESUME, G, "u16 server, str sid, str saved, request",                                \
+      "EIO_OPEN for a client that another worker had; answered in the same way")                   \
+    X(24, STATE, G, "u8 found, str saved, str request", "answers STATE_ASK; stream is its token")  \
+    X(25, SAVED, G, "str saved", "another worker saved the data of this socket or session")        \
+    X(26, MOVE, G, "",                                                                             \
+      "may the client move? Stream is its session, or any socket of it; answer IDLE")              \
+    X(27, DROP, G, "",                                                                             \
+      "the client is another worker's now; no handler is told. Stream as for MOVE")                \
     X(64, HELLO, W, "u32 version, u32 pid, str python, str clrun", "first frame of a worker")      \
     X(65, SERVER, W, "u16 server, json",                                                           \
       "declares or updates a server of the app; numbers count from 0")                             \
     X(66, READY, W, "", "the app is loaded; grants nothing by itself")                             \
     X(67, FAILED, W, "u8 kind, str text", "the app did not load (CLR_FAILED_…); exits next")       \
-    X(68, CREDIT, W, "u32 count", "takes this many more creditable frames (CONNECT, EVENT, …)")    \
+    X(68, CREDIT, W, "u32 count",                                                                  \
+      "the first grants this many creditable frames; each later one gives back what was begun")    \
     X(69, SIO_ACCEPT, W, "", "the connect handler accepted the socket")                            \
     X(70, SIO_REFUSE, W, "json", "the connect handler refused; the CONNECT_ERROR object")          \
     X(71, SIO_SEND, W, "u64 token, data", "an event for this socket; flags ACK, VOLATILE")         \
@@ -85,7 +97,14 @@
     X(95, HTTP_REJECT, W, "", "not taken: another worker may have the request")                    \
     X(96, WS_ACCEPT, W, "str subprotocol, list<str> headers", "the handshake is accepted")         \
     X(97, WS_SEND, W, "str", "a message for the client; flag BINARY")                              \
-    X(98, WS_CLOSE, W, "u16 code, str reason", "closes; before WS_ACCEPT: answers 403")
+    X(98, WS_CLOSE, W, "u16 code, str reason", "closes; before WS_ACCEPT: answers 403")            \
+    X(99, SAVE, W, "str saved", "keep the data that the app saved with this socket or session")    \
+    X(100, STATE_ASK, W, "u16 server, str nsp, str sid, u64 token",                                \
+      "what is kept of a client of any worker; nsp is empty for an EngineServer")                  \
+    X(101, STATE_SAVE, W, "u16 server, str nsp, str sid, str saved, u64 token",                    \
+      "SAVE for a client of any worker; answered by REPLY")                                        \
+    X(102, IDLE, W, "u8 idle",                                                                     \
+      "answers MOVE; 0: handlers or answers are under way, and 1 follows when they are done")
 
 #define CLR_FRAME_ENUM(number, name, direction, payload, meaning) CLR_FRAME_##name = (number),
 enum clr_frame_type { CLR_FRAME_MAP(CLR_FRAME_ENUM) };

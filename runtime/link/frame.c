@@ -102,9 +102,11 @@ bool clr_frame_is_creditable(uint8_t type)
 {
     switch (type) {
     case CLR_FRAME_SIO_CONNECT:
+    case CLR_FRAME_SIO_RESUME:
     case CLR_FRAME_SIO_EVENT:
     case CLR_FRAME_SIO_ACK:
     case CLR_FRAME_EIO_OPEN:
+    case CLR_FRAME_EIO_RESUME:
     case CLR_FRAME_EIO_MESSAGE:
     case CLR_FRAME_ORIGIN_CHECK:
     case CLR_FRAME_HTTP_REQUEST:

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "clrun/version.h"
 #include "fixture.h"
 #include "gateway/dispatch.h"
 #include "gateway/eio_server.h"
@@ -164,7 +165,7 @@ CLR_UNUSED static void fake_emit(fake_t *f, uint8_t flags, const char *nsp, cons
 static void fake_hello(fake_t *f)
 {
     size_t at = clr_frame_begin(&f->out, CLR_FRAME_HELLO, 0, 0);
-    clr_buf_append_le(&f->out, 1 /* CLR_LINK_VERSION */, 4);
+    clr_buf_append_le(&f->out, CLR_LINK_VERSION, 4);
     clr_buf_append_le(&f->out, 4711, 4);
     clr_write_str(&f->out, CLR_STR("3.11"));
     clr_write_str(&f->out, CLR_STR("test"));
