@@ -10,14 +10,11 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "net/stream_internal.h"
 
-/* Gathered writes per stream and turn; the rest waits for the next, so that others get theirs. */
-#define WRITES_PER_TURN 8
-
-/* Of a file: how much the kernel is asked to send at once; how much is read where it cannot send
- * files; and how much is held in memory while the socket is full. */
+/* Of a file: how much the kernel is asked to send at once, and how much is held in memory while the
+ * socket is full. */
 #define FILE_PER_CALL (256u << 10)
-#define FILE_READ     (64u << 10)
 #define FILE_WAIT     (16u << 10)
 
 /* While the stream is closing flushed. */
@@ -32,7 +29,8 @@ typedef struct clr_linger {
 typedef struct clr_write {
     uv_write_t req;
     clr_stream_t *stream;
-    size_t len;
+    size_t len;  /* taken from the queue when it is done */
+    char data[]; /* bytes that are in no queue */
 } clr_write_t;
 
 static void on_flush(clr_flush_t *f);
@@ -97,7 +95,7 @@ void clr_stream_write_file(clr_stream_t *s, int fd, uint64_t offset, uint64_t co
     queued(s, (size_t)count);
 }
 
-static void write_failed(clr_stream_t *s, int status)
+void clr_stream_fail(clr_stream_t *s, int status)
 {
     s->broken_ = 1;
     s->ended_status_ = status;
@@ -108,11 +106,11 @@ static void write_failed(clr_stream_t *s, int status)
 
 void clr_stream_write_buf(clr_stream_t *s, clr_buf_t *buf)
 {
-    if (buf->n > 0 && takes_writes(s) && clr_outq_is_empty(&s->out_)) {
+    if (buf->n > 0 && takes_writes(s) && clr_outq_is_empty(&s->out_) && !s->tls_) {
         uv_buf_t iov = uv_buf_init(buf->p, (unsigned)buf->n);
         int n = uv_try_write(&s->uv_.stream, &iov, 1);
         if (n < 0 && n != UV_EAGAIN)
-            write_failed(s, n);
+            clr_stream_fail(s, n);
         else if (n > 0)
             clr_buf_consume(buf, (size_t)n);
     }
@@ -134,7 +132,7 @@ static void on_written(uv_write_t *req, int status)
     if (uv_is_closing(&s->uv_.handle))
         return;
     if (status < 0) {
-        write_failed(s, status);
+        clr_stream_fail(s, status);
         return;
     }
     if (s->broken_)
@@ -155,11 +153,27 @@ static void write_later(clr_stream_t *s)
     int err = uv_write(&w->req, &s->uv_.stream, iov, count, on_written);
     if (err) {
         free(w);
-        write_failed(s, err);
+        clr_stream_fail(s, err);
         return;
     }
     s->writing_ = 1;
     s->pending_ -= w->len; /* counted by libuv from here on */
+}
+
+void clr_stream_write_later(clr_stream_t *s, clr_str_t bytes)
+{
+    clr_write_t *w = clr_xmalloc(sizeof(*w) + bytes.n);
+    w->stream = s;
+    w->len = 0;
+    memcpy(w->data, bytes.p, bytes.n);
+    uv_buf_t iov = uv_buf_init(w->data, (unsigned)bytes.n);
+    int err = uv_write(&w->req, &s->uv_.stream, &iov, 1, on_written);
+    if (err) {
+        free(w);
+        clr_stream_fail(s, err);
+        return;
+    }
+    s->writing_ = 1;
 }
 
 /* Bytes at the front of the queue. False when the socket takes no more, or is broken. */
@@ -170,7 +184,7 @@ static bool write_bytes(clr_stream_t *s)
     unsigned count = clr_outq_gather(&s->out_, iov, &total);
     int n = uv_try_write(&s->uv_.stream, iov, count);
     if (n < 0 && n != UV_EAGAIN) {
-        write_failed(s, n);
+        clr_stream_fail(s, n);
         return false;
     }
     size_t taken = n > 0 ? (size_t)n : 0;
@@ -181,13 +195,12 @@ static bool write_bytes(clr_stream_t *s)
     return taken == total;
 }
 
-/* Puts some of the file in memory. False when that is not possible: it has become shorter. */
-static bool read_file(clr_stream_t *s, size_t most)
+bool clr_stream_read_file(clr_stream_t *s, size_t most)
 {
     ssize_t n = clr_outq_read_file(&s->out_, most);
     if (n > 0)
         return true;
-    write_failed(s, n < 0 ? (int)n : UV_EIO);
+    clr_stream_fail(s, n < 0 ? (int)n : UV_EIO);
     return false;
 }
 
@@ -196,7 +209,7 @@ static bool write_file(clr_stream_t *s, const clr_outq_file_t *file)
 {
     int socket;
     if (uv_fileno(&s->uv_.handle, &socket) != 0) {
-        write_failed(s, UV_EBADF);
+        clr_stream_fail(s, UV_EBADF);
         return false;
     }
     off_t at = (off_t)file->at;
@@ -209,21 +222,21 @@ static bool write_file(clr_stream_t *s, const clr_outq_file_t *file)
     }
     if (n < 0 && errno == EAGAIN) {
         /* libuv waits for a socket only with bytes in hand. */
-        if (read_file(s, FILE_WAIT))
+        if (clr_stream_read_file(s, FILE_WAIT))
             write_later(s);
         return false;
     }
     if (n < 0 && (errno == EINVAL || errno == ENOSYS)) /* not from such a file */
-        return read_file(s, FILE_READ);
+        return clr_stream_read_file(s, CLR_STREAM_FILE_READ);
     if (n < 0 && errno == EINTR)
         return true;
-    write_failed(s, n < 0 ? -errno : UV_EIO);
+    clr_stream_fail(s, n < 0 ? -errno : UV_EIO);
     return false;
 }
 
 static void write_out(clr_stream_t *s)
 {
-    for (int i = 0; i < WRITES_PER_TURN && !clr_outq_is_empty(&s->out_); i++) {
+    for (int i = 0; i < CLR_STREAM_WRITES_PER_TURN && !clr_outq_is_empty(&s->out_); i++) {
         const clr_outq_file_t *file = clr_outq_file(&s->out_);
         if (clr_outq_is_empty(&s->out_))
             return;
@@ -240,6 +253,7 @@ static void on_uv_closed(uv_handle_t *handle)
 {
     clr_stream_t *s = clr_container_of(handle, clr_stream_t, uv_.handle);
     discard(s);
+    clr_stream_tls_free(s);
     s->ops->on_closed(s);
 }
 
@@ -253,6 +267,7 @@ static void close_now(clr_stream_t *s)
         s->linger_ = NULL;
     }
     clr_flush_cancel(&s->flush_);
+    clr_stream_tls_stop(s);
     if (!s->writing_)
         discard(s);
     uv_close(&s->uv_.handle, on_uv_closed);
@@ -274,11 +289,12 @@ static void on_linger_timeout(clr_timer_t *timer)
         close_now(l->stream);
 }
 
-/* The queue is written: no more output. The peer's end of file ends the wait. */
+/* The queue is written: no more output. The peer's end of file ends the wait, unless it was seen
+ * before. */
 static void shut_output(clr_stream_t *s)
 {
     int fd;
-    if (s->ended_ || uv_fileno(&s->uv_.handle, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
+    if (!s->reading_ || uv_fileno(&s->uv_.handle, &fd) != 0 || shutdown(fd, SHUT_WR) != 0) {
         close_now(s);
         return;
     }
@@ -304,11 +320,15 @@ static void tell_broken(clr_stream_t *s)
 static void on_flush(clr_flush_t *f)
 {
     clr_stream_t *s = clr_container_of(f, clr_stream_t, flush_);
-    if (!s->writing_ && !s->broken_)
-        write_out(s);
+    if (!s->writing_ && !s->broken_) {
+        if (s->tls_)
+            clr_stream_tls_write_out(s);
+        else
+            write_out(s);
+    }
     if (s->broken_) {
         tell_broken(s);
-    } else if (!clr_outq_is_empty(&s->out_)) {
+    } else if (!clr_outq_is_empty(&s->out_) || s->writing_) {
         if (!s->closing_ && s->ops->on_stalled)
             s->ops->on_stalled(s);
     } else if (s->linger_) {
@@ -327,7 +347,9 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
     clr_stream_t *s = clr_container_of(handle, clr_stream_t, uv_.handle);
-    *buf = uv_buf_init(s->loop->read_buf, (unsigned)s->loop->read_buf_size);
+    size_t before = s->tls_ ? CLR_TLS_HEADROOM : 0; /* for decrypting in place */
+    CLR_DCHECK(s->loop->read_buf_size > before);
+    *buf = uv_buf_init(s->loop->read_buf + before, (unsigned)(s->loop->read_buf_size - before));
 }
 
 static void on_read_end(clr_stream_t *s, int status)
@@ -349,6 +371,8 @@ static void on_uv_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     clr_stream_t *s = clr_container_of(stream, clr_stream_t, uv_.stream);
     if (n < 0)
         on_read_end(s, n == UV_EOF ? 0 : (int)n);
+    else if (n > 0 && !s->closing_ && s->tls_)
+        clr_stream_tls_read(s, clr_str(buf->base, (size_t)n));
     else if (n > 0 && !s->closing_)
         s->ops->on_read(s, buf->base, (size_t)n);
 }
@@ -359,7 +383,7 @@ void clr_stream_read_start(clr_stream_t *s)
         return;
     int err = uv_read_start(&s->uv_.stream, on_alloc, on_uv_read);
     if (err)
-        write_failed(s, err);
+        clr_stream_fail(s, err);
     else
         s->reading_ = 1;
 }
@@ -393,6 +417,8 @@ int clr_stream_accept(clr_stream_t *s, clr_loop_t *loop, uv_stream_t *listener,
     /* Fails only where no connection waits, which the connection callback rules out. */
     err = uv_accept(listener, &s->uv_.stream);
     CLR_ASSERT(err == 0);
+    if (listener->data)
+        clr_stream_tls_new(s, listener->data);
     return 0;
 }
 

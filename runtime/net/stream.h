@@ -45,20 +45,29 @@ struct clr_stream {
     const clr_stream_ops_t *ops;
     clr_flush_t flush_;
     clr_outq_t out_;
-    struct clr_linger *linger_; /* while closing flushed */
-    size_t pending_;            /* queued and not handed to libuv */
-    int ended_status_;          /* what broke it */
+    struct clr_linger *linger_;  /* while closing flushed */
+    struct clr_stream_tls *tls_; /* NULL: what is written goes out as it is */
+    size_t pending_;             /* queued and not handed to libuv */
+    int ended_status_;           /* what broke it */
     unsigned reading_ : 1, writing_ : 1, closing_ : 1, ended_ : 1, broken_ : 1, want_drain_ : 1,
         shut_ : 1;
 };
 
-/* Accepts from a listening handle; only from its connection callback, with status 0. */
+/* Accepts from a listener's handle; only from its connection callback, with status 0. The stream
+ * speaks TLS if the listener does: what is read and written here is then the plaintext, and a
+ * handshake that fails is an end of file. */
 CLR_NODISCARD int clr_stream_accept(clr_stream_t *s, clr_loop_t *loop, uv_stream_t *listener,
                                     const clr_stream_ops_t *ops);
 
 /* Takes a connected socket descriptor (AF_UNIX), on success only. */
 CLR_NODISCARD int clr_stream_open_fd(clr_stream_t *s, clr_loop_t *loop, int fd,
                                      const clr_stream_ops_t *ops);
+
+/* What leaves is encrypted. */
+static inline bool clr_stream_is_secure(const clr_stream_t *s)
+{
+    return s->tls_ != NULL;
+}
 
 /* A pointer for the owner's use, for a stream that is not embedded or that changes hands. */
 static inline void *clr_stream_owner(const clr_stream_t *s)
@@ -104,7 +113,7 @@ void clr_stream_write_buf(clr_stream_t *s, clr_buf_t *buf);
 char *clr_stream_reserve(clr_stream_t *s, size_t n);
 void clr_stream_commit(clr_stream_t *s, size_t used);
 
-/* Queued bytes that the kernel has not taken. */
+/* Queued bytes that the kernel has not taken, encrypted or not. */
 static inline size_t clr_stream_pending(const clr_stream_t *s)
 {
     return s->pending_ + s->uv_.stream.write_queue_size;
