@@ -89,7 +89,7 @@ void clr_router_route(clr_exchange_t *x)
     x->ctx = route ? route->owner : NULL;
     if (route)
         x->handler = route->handler;
-    else if (clr_static_has(x->gw, path))
+    else if (clr_static_has(x, path))
         x->handler = &clr_static_handler;
     else
         x->handler = &not_found_handler;

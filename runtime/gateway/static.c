@@ -4,353 +4,214 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <linux/openat2.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "gateway/router.h"
+#include "gateway/static_request.h"
 #include "proto/url.h"
 
-/* Read from the file at a time, and queued for the client before it must take some. */
-#define PIECE (64u << 10)
-
 #define PREFIX CLR_STR("/public")
+#define INDEX  CLR_STR("index.html")
 
-/* A response on its way; x->ctx. */
-typedef struct transfer {
-    int fd;
-    uint64_t at;
-    uint64_t left;
-} transfer_t;
-
-/* A file that was found, and what its headers say. */
-typedef struct file {
-    int fd;
-    uint64_t size;
-    uint64_t mtime_ms;
-    const char *type;
-    char etag[48];
-} file_t;
-
-/* --- names --- */
-
-/* X(extension, content type) */
-#define TYPE_MAP(X)                                                                                \
-    X("html", "text/html; charset=utf-8")                                                          \
-    X("htm", "text/html; charset=utf-8")                                                           \
-    X("css", "text/css; charset=utf-8")                                                            \
-    X("js", "text/javascript; charset=utf-8")                                                      \
-    X("mjs", "text/javascript; charset=utf-8")                                                     \
-    X("json", "application/json")                                                                  \
-    X("map", "application/json")                                                                   \
-    X("webmanifest", "application/manifest+json")                                                  \
-    X("txt", "text/plain; charset=utf-8")                                                          \
-    X("md", "text/markdown; charset=utf-8")                                                        \
-    X("csv", "text/csv; charset=utf-8")                                                            \
-    X("xml", "application/xml")                                                                    \
-    X("svg", "image/svg+xml")                                                                      \
-    X("png", "image/png")                                                                          \
-    X("jpg", "image/jpeg")                                                                         \
-    X("jpeg", "image/jpeg")                                                                        \
-    X("gif", "image/gif")                                                                          \
-    X("webp", "image/webp")                                                                        \
-    X("avif", "image/avif")                                                                        \
-    X("ico", "image/x-icon")                                                                       \
-    X("woff", "font/woff")                                                                         \
-    X("woff2", "font/woff2")                                                                       \
-    X("ttf", "font/ttf")                                                                           \
-    X("otf", "font/otf")                                                                           \
-    X("mp3", "audio/mpeg")                                                                         \
-    X("ogg", "audio/ogg")                                                                          \
-    X("wav", "audio/wav")                                                                          \
-    X("mp4", "video/mp4")                                                                          \
-    X("webm", "video/webm")                                                                        \
-    X("pdf", "application/pdf")                                                                    \
-    X("wasm", "application/wasm")                                                                  \
-    X("zip", "application/zip")
-
-typedef struct type_entry {
-    clr_str_t extension;
-    const char *type;
-} type_entry_t;
-
-#define TYPE_ENTRY(extension, type) {CLR_STR_INIT(extension), type},
-static const type_entry_t types[] = {TYPE_MAP(TYPE_ENTRY)};
-#undef TYPE_ENTRY
-
-const char *clr_static_content_type(clr_str_t name)
+static bool is_method(const clr_exchange_t *x, const char *method)
 {
-    size_t dot = name.n;
-    while (dot > 0 && name.p[dot - 1] != '.' && name.p[dot - 1] != '/')
-        dot--;
-    clr_str_t extension = dot > 0 && name.p[dot - 1] == '.' ? clr_str_from(name, dot) : CLR_STR("");
-    for (size_t i = 0; i < clr_array_len(types); i++) {
-        if (clr_str_ieq(extension, types[i].extension))
-            return types[i].type;
-    }
-    return "application/octet-stream";
+    return clr_str_eq(x->head->method, clr_str_c(method));
 }
 
-/* A path that clr_url_safe_path() gave: no segment may be hidden. */
-static bool has_hidden_segment(clr_str_t path)
+static clr_str_t accept_encoding(const clr_exchange_t *x)
 {
-    for (size_t i = 0; i < path.n; i++) {
-        if (path.p[i] == '.' && (i == 0 || path.p[i - 1] == '/'))
-            return true;
-    }
-    return false;
+    return clr_http_head_get(x->head, CLR_STR("accept-encoding"));
 }
 
-bool clr_static_has(const clr_gateway_t *gw, clr_str_t path)
+/* "/" may as well be the application's: it is the page's only for who wants to see one that is
+ * there. */
+static bool has_page(const clr_exchange_t *x)
 {
-    if (!gw->options.public_dir)
+    clr_static_file_t file;
+    if (!is_method(x, "GET") && !is_method(x, "HEAD"))
         return false;
-    return clr_str_eq(path, CLR_STR("/")) || clr_str_eq(path, PREFIX) ||
-           clr_str_starts(path, CLR_STR("/public/"));
+    if (clr_static_file_open(&file, x->gw->options.public_dir, INDEX, CLR_STR_EMPTY) != 0)
+        return false;
+    close(file.fd);
+    return true;
 }
 
-/* --- opening --- */
-
-#define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-
-int clr_static_open_checked(const char *dir, const char *name)
+bool clr_static_has(const clr_exchange_t *x, clr_str_t path)
 {
-    char root[PATH_MAX], joined[PATH_MAX], real[PATH_MAX];
-    int n = snprintf(joined, sizeof(joined), "%s/%s", dir, name);
-    if (n < 0 || (size_t)n >= sizeof(joined))
-        return -ENAMETOOLONG;
-    if (!realpath(dir, root) || !realpath(joined, real))
-        return -errno;
-    size_t len = strlen(root);
-    if (len == 1)
-        len = 0; /* "/" */
-    if (strncmp(real, root, len) != 0 || (real[len] != '/' && real[len] != '\0'))
-        return -EXDEV;
-    int fd = open(real, OPEN_FLAGS | O_NOFOLLOW);
-    return fd < 0 ? -errno : fd;
+    if (!x->gw->options.public_dir)
+        return false;
+    if (clr_str_eq(path, CLR_STR("/")))
+        return has_page(x);
+    return clr_str_eq(path, PREFIX) || clr_str_starts(path, CLR_STR("/public/"));
 }
 
-/* name is relative to dir. Returns a descriptor or -errno. */
-static int open_beneath(const char *dir, const char *name)
-{
-    int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0)
-        return -errno;
-    struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    long fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
-    int err = errno;
-    close(dir_fd);
-    if (fd >= 0)
-        return (int)fd;
-    return err == ENOSYS || err == EPERM ? clr_static_open_checked(dir, name) : -err;
-}
+/* --- headers --- */
 
-/* 0 with the file open, 1: a directory, or -errno. */
-static int open_file(const char *dir, clr_str_t name, file_t *out)
-{
-    char *path = clr_xstrdup(name.n > 0 ? name : CLR_STR("."));
-    int fd = open_beneath(dir, path);
-    free(path);
-    if (fd < 0)
-        return fd;
-    struct stat st;
-    int rc = fstat(fd, &st) == 0 ? 0 : -errno;
-    if (rc == 0 && S_ISDIR(st.st_mode))
-        rc = 1;
-    else if (rc == 0 && !S_ISREG(st.st_mode))
-        rc = -ENOENT;
-    if (rc != 0) {
-        close(fd);
-        return rc;
-    }
-    out->fd = fd;
-    out->size = (uint64_t)st.st_size;
-    out->mtime_ms = (uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
-    out->type = clr_static_content_type(name);
-    snprintf(out->etag, sizeof(out->etag), "\"%" PRIx64 "-%" PRIx64 "\"",
-             (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec, out->size);
-    return 0;
-}
-
-/* --- conditions and ranges --- */
-
-static clr_str_t header(const clr_exchange_t *x, const char *name)
-{
-    return clr_http_head_get(x->head, clr_str_c(name));
-}
-
-static bool etag_is_listed(clr_str_t list, clr_str_t etag)
-{
-    if (clr_str_eq(clr_str_trim(list), CLR_STR("*")))
-        return true;
-    clr_str_t item;
-    while (clr_str_split(&list, ',', &item)) {
-        item = clr_str_trim(item);
-        if (clr_str_starts(item, CLR_STR("W/")))
-            item = clr_str_from(item, 2);
-        if (clr_str_eq(item, etag))
-            return true;
-    }
-    return false;
-}
-
-static bool is_unmodified_since(const file_t *file, clr_str_t date)
-{
-    int64_t since = clr_clock_parse_http_date(date.p, date.n);
-    return since >= 0 && file->mtime_ms / 1000 <= (uint64_t)since / 1000;
-}
-
-static bool is_not_modified(const clr_exchange_t *x, const file_t *file)
-{
-    clr_str_t match = header(x, "if-none-match");
-    if (match.p)
-        return etag_is_listed(match, clr_str_c(file->etag));
-    clr_str_t since = header(x, "if-modified-since");
-    return since.p && is_unmodified_since(file, since);
-}
-
-/* Whether a Range counts: If-Range must name the file as it is. */
-static bool range_applies(const clr_exchange_t *x, const file_t *file)
-{
-    clr_str_t condition = header(x, "if-range");
-    if (!condition.p)
-        return true;
-    if (clr_str_eq(condition, clr_str_c(file->etag)))
-        return true;
-    int64_t date = clr_clock_parse_http_date(condition.p, condition.n);
-    return date >= 0 && (uint64_t)date / 1000 == file->mtime_ms / 1000;
-}
-
-int clr_static_parse_range(clr_str_t value, uint64_t size, uint64_t *first, uint64_t *last)
-{
-    clr_str_t unit = CLR_STR("bytes=");
-    if (!clr_str_starts(value, unit) || clr_str_chr(value, ',') >= 0)
-        return 0;
-    clr_str_t spec = clr_str_trim(clr_str_from(value, unit.n));
-    ptrdiff_t dash = clr_str_chr(spec, '-');
-    if (dash < 0)
-        return 0;
-    clr_str_t from = clr_str(spec.p, (size_t)dash), to = clr_str_from(spec, (size_t)dash + 1);
-    uint64_t a = 0, b = UINT64_MAX;
-    if ((from.n > 0 && !clr_str_to_u64(from, UINT64_MAX - 1, &a)) ||
-        (to.n > 0 && !clr_str_to_u64(to, UINT64_MAX - 1, &b)) || (from.n == 0 && to.n == 0))
-        return 0;
-    if (from.n == 0) { /* the last b bytes */
-        if (b == 0 || size == 0)
-            return -1;
-        *first = b >= size ? 0 : size - b;
-        *last = size - 1;
-        return 1;
-    }
-    if (b < a)
-        return 0;
-    if (a >= size)
-        return -1;
-    *first = a;
-    *last = b < size ? b : size - 1;
-    return 1;
-}
-
-/* --- sending --- */
-
-static void end_transfer(clr_exchange_t *x)
-{
-    transfer_t *t = x->ctx;
-    if (!t)
-        return;
-    x->ctx = NULL;
-    close(t->fd);
-    free(t);
-}
-
-static void send_pieces(clr_exchange_t *x)
-{
-    transfer_t *t = x->ctx;
-    char piece[PIECE];
-    while (t->left > 0 && clr_exchange_pending(x) < PIECE) {
-        size_t want = t->left < sizeof(piece) ? (size_t)t->left : sizeof(piece);
-        ssize_t n = pread(t->fd, piece, want, (off_t)t->at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) { /* the file shrank or broke: finish() closes, as the length does not hold */
-            t->left = 0;
-            break;
-        }
-        clr_exchange_write(x, clr_str(piece, (size_t)n));
-        t->at += (uint64_t)n;
-        t->left -= (uint64_t)n;
-    }
-    if (t->left > 0) {
-        clr_exchange_want_drain(x, send_pieces);
-        return;
-    }
-    end_transfer(x);
-    clr_exchange_finish(x);
-}
-
-static void file_headers(const file_t *file, clr_buf_t *out)
+/* Browsers keep a copy and ask whether it is still good. */
+static void append_headers(clr_buf_t *out, const clr_static_file_t *file)
 {
     char modified[CLR_HTTP_DATE_SIZE];
-    clr_clock_http_date(file->mtime_ms, modified);
+    clr_clock_http_date(file->mtime_s * 1000, modified);
     clr_buf_printf(out,
                    "ETag: %s\r\nLast-Modified: %s\r\nCache-Control: no-cache\r\n"
                    "Accept-Ranges: bytes\r\nX-Content-Type-Options: nosniff\r\n",
                    file->etag, modified);
+    if (file->varies)
+        clr_buf_append_str(out, CLR_STR("Vary: Accept-Encoding\r\n"));
 }
 
-static void send_file(clr_exchange_t *x, const file_t *file, int status, uint64_t first,
-                      uint64_t count)
+static void append_coding(clr_buf_t *out, const clr_static_file_t *file)
+{
+    if (file->coding)
+        clr_buf_printf(out, "Content-Encoding: %s\r\n", file->coding);
+}
+
+static void append_range(clr_buf_t *out, const clr_static_file_t *file,
+                         const clr_static_range_t *range)
+{
+    clr_buf_printf(out, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n",
+                   range->first, range->last, file->size);
+}
+
+/* --- several ranges --- */
+
+/* A multipart/byteranges response on its way; x->ctx. */
+typedef struct parts {
+    clr_static_file_t file;
+    int count;
+    int next;
+    char boundary[17];
+    clr_static_range_t ranges[CLR_STATIC_RANGES_MAX];
+} parts_t;
+
+static void free_parts(clr_exchange_t *x)
+{
+    parts_t *p = x->ctx;
+    if (!p)
+        return;
+    x->ctx = NULL;
+    close(p->file.fd);
+    free(p);
+}
+
+/* What stands before a part; after the last part for number == count. */
+static void append_part_head(clr_buf_t *out, const parts_t *p, int number)
+{
+    if (number == p->count) {
+        clr_buf_printf(out, "\r\n--%s--\r\n", p->boundary);
+        return;
+    }
+    clr_buf_printf(out, "%s--%s\r\nContent-Type: %s\r\n", number > 0 ? "\r\n" : "", p->boundary,
+                   p->file.type);
+    append_range(out, &p->file, &p->ranges[number]);
+    clr_buf_append_str(out, CLR_STR("\r\n"));
+}
+
+static uint64_t parts_length(const parts_t *p)
+{
+    clr_buf_t heads = {0};
+    uint64_t length = 0;
+    for (int i = 0; i <= p->count; i++) {
+        append_part_head(&heads, p, i);
+        if (i < p->count)
+            length += p->ranges[i].last - p->ranges[i].first + 1;
+    }
+    length += heads.n;
+    clr_buf_deinit(&heads);
+    return length;
+}
+
+static void send_next_part(clr_exchange_t *x)
+{
+    parts_t *p = x->ctx;
+    clr_buf_t head = {0};
+    append_part_head(&head, p, p->next);
+    clr_exchange_write(x, clr_buf_str(&head));
+    clr_buf_deinit(&head);
+    if (p->next == p->count) {
+        free_parts(x);
+        clr_exchange_finish(x);
+        return;
+    }
+    int fd = fcntl(p->file.fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        clr_log_error("static", "cannot open a file: %s", clr_strerror(-errno));
+        free_parts(x);
+        clr_exchange_kill(x);
+        return;
+    }
+    const clr_static_range_t *range = &p->ranges[p->next++];
+    clr_exchange_send_file(x, fd, range->first, range->last - range->first + 1, send_next_part);
+}
+
+static void respond_parts(clr_exchange_t *x, const clr_static_file_t *file,
+                          const clr_static_range_t *ranges, int count)
+{
+    parts_t *p = clr_xmalloc(sizeof(*p));
+    p->file = *file;
+    p->count = count;
+    p->next = 0;
+    memcpy(p->ranges, ranges, (size_t)count * sizeof(*ranges));
+    snprintf(p->boundary, sizeof(p->boundary), "%016" PRIx64, clr_random_u64());
+    clr_buf_t headers = {0};
+    append_headers(&headers, file);
+    append_coding(&headers, file);
+    clr_buf_printf(&headers, "Content-Type: multipart/byteranges; boundary=%s\r\n", p->boundary);
+    x->ctx = p;
+    clr_exchange_begin(x, 206, clr_buf_str(&headers), parts_length(p));
+    clr_buf_deinit(&headers);
+    send_next_part(x);
+}
+
+/* --- responses --- */
+
+static void respond_without_file(clr_exchange_t *x, const clr_static_file_t *file, int status)
 {
     clr_buf_t headers = {0};
-    file_headers(file, &headers);
-    clr_buf_printf(&headers, "Content-Type: %s\r\n", file->type);
-    if (status == 206)
-        clr_buf_printf(&headers, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64 "\r\n",
-                       first, first + count - 1, file->size);
-    transfer_t *t = clr_xmalloc(sizeof(*t));
-    *t = (transfer_t){.fd = file->fd, .at = first, .left = count};
-    if (clr_str_eq(x->head->method, CLR_STR("HEAD")))
-        t->left = 0;
-    x->ctx = t;
-    clr_exchange_begin(x, status, clr_buf_str(&headers), count);
+    if (status == 416)
+        clr_buf_printf(&headers, "Content-Range: bytes */%" PRIu64 "\r\n", file->size);
+    else
+        append_headers(&headers, file);
+    clr_exchange_respond(x, status, clr_buf_str(&headers), CLR_STR_EMPTY);
     clr_buf_deinit(&headers);
-    send_pieces(x);
+    close(file->fd);
 }
 
 /* Takes the file's descriptor. */
-static void respond_file(clr_exchange_t *x, const file_t *file)
+static void respond_with_file(clr_exchange_t *x, const clr_static_file_t *file,
+                              const clr_static_range_t *range)
 {
     clr_buf_t headers = {0};
-    if (is_not_modified(x, file)) {
-        file_headers(file, &headers);
-        clr_exchange_respond(x, 304, clr_buf_str(&headers), CLR_STR_EMPTY);
-        close(file->fd);
-        clr_buf_deinit(&headers);
-        return;
-    }
-    uint64_t first = 0, last = 0;
-    clr_str_t range = header(x, "range");
-    int kind = range.p && clr_str_eq(x->head->method, CLR_STR("GET")) && range_applies(x, file)
-                   ? clr_static_parse_range(range, file->size, &first, &last)
-                   : 0;
-    if (kind < 0) {
-        clr_buf_printf(&headers, "Content-Range: bytes */%" PRIu64 "\r\n", file->size);
-        clr_exchange_respond(x, 416, clr_buf_str(&headers), CLR_STR_EMPTY);
-        close(file->fd);
-        clr_buf_deinit(&headers);
-        return;
-    }
-    if (kind > 0)
-        send_file(x, file, 206, first, last - first + 1);
+    append_headers(&headers, file);
+    append_coding(&headers, file);
+    clr_buf_printf(&headers, "Content-Type: %s\r\n", file->type);
+    if (range)
+        append_range(&headers, file, range);
+    clr_exchange_respond_file(x, range ? 206 : 200, clr_buf_str(&headers), file->fd,
+                              range ? range->first : 0,
+                              range ? range->last - range->first + 1 : file->size);
+    clr_buf_deinit(&headers);
+}
+
+/* Takes the file's descriptor. */
+static void respond(clr_exchange_t *x, const clr_static_file_t *file)
+{
+    clr_static_range_t ranges[CLR_STATIC_RANGES_MAX];
+    int status = clr_static_check_conditions(x->head, file);
+    int count = status == 0 ? clr_static_get_ranges(x->head, file, ranges) : 0;
+    if (count < 0)
+        status = 416;
+    if (status != 0)
+        respond_without_file(x, file, status);
+    else if (count > 1)
+        respond_parts(x, file, ranges, count);
     else
-        send_file(x, file, 200, 0, file->size);
+        respond_with_file(x, file, count == 1 ? ranges : NULL);
 }
 
 /* A directory is shown by its index.html, and only at the address that ends in "/", so that links
@@ -364,13 +225,25 @@ static void redirect_to_directory(clr_exchange_t *x)
     clr_buf_deinit(&headers);
 }
 
+static void respond_error(clr_exchange_t *x, int error)
+{
+    if (error == -EMFILE || error == -ENFILE || error == -ENOMEM) {
+        clr_log_error("static", "cannot open a file: %s", clr_strerror(error));
+        clr_exchange_error(x, 503, NULL);
+    } else {
+        clr_exchange_error(x, 404, NULL);
+    }
+}
+
+/* --- requests --- */
+
 /* name: relative to the public directory, "" for itself. */
 static void serve(clr_exchange_t *x, clr_buf_t *name)
 {
     const char *dir = x->gw->options.public_dir;
     bool slash = x->head->path.n > 0 && x->head->path.p[x->head->path.n - 1] == '/';
-    file_t file;
-    int rc = open_file(dir, clr_buf_str(name), &file);
+    clr_static_file_t file;
+    int rc = clr_static_file_open(&file, dir, clr_buf_str(name), accept_encoding(x));
     if (rc == 1 && !slash && clr_router_path(x).n > 1) {
         redirect_to_directory(x);
         return;
@@ -378,28 +251,21 @@ static void serve(clr_exchange_t *x, clr_buf_t *name)
     if (rc == 1) {
         if (name->n > 0)
             clr_buf_putc(name, '/');
-        clr_buf_append_str(name, CLR_STR("index.html"));
-        rc = open_file(dir, clr_buf_str(name), &file);
+        clr_buf_append_str(name, INDEX);
+        rc = clr_static_file_open(&file, dir, clr_buf_str(name), accept_encoding(x));
     } else if (rc == 0 && slash) {
         close(file.fd);
         rc = -ENOTDIR; /* "/public/app.js/" */
     }
-    if (rc == 0) {
-        respond_file(x, &file);
-        return;
-    }
-    if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM) {
-        clr_log_error("static", "cannot open a file: %s", clr_strerror(rc));
-        clr_exchange_error(x, 503, NULL);
-        return;
-    }
-    clr_exchange_error(x, 404, NULL);
+    if (rc == 0)
+        respond(x, &file);
+    else
+        respond_error(x, rc == 1 ? -ENOENT : rc);
 }
 
 static void on_head(clr_exchange_t *x)
 {
-    clr_str_t method = x->head->method;
-    if (!clr_str_eq(method, CLR_STR("GET")) && !clr_str_eq(method, CLR_STR("HEAD"))) {
+    if (!is_method(x, "GET") && !is_method(x, "HEAD")) {
         clr_exchange_respond(x, 405, CLR_STR("Allow: GET, HEAD\r\n"), CLR_STR_EMPTY);
         return;
     }
@@ -409,18 +275,17 @@ static void on_head(clr_exchange_t *x)
         path = clr_str_from(path, PREFIX.n);
     if (path.n == 0)
         path = CLR_STR("/");
-    if (!clr_url_safe_path(&safe, path) || has_hidden_segment(clr_buf_str(&safe))) {
-        clr_exchange_error(x, 404, NULL);
-    } else {
-        size_t lead = 0;
-        while (lead < safe.n && safe.p[lead] == '/')
-            lead++;
-        clr_buf_consume(&safe, lead);
+    bool ok = clr_url_safe_path(&safe, path);
+    if (ok) {
         while (safe.n > 0 && safe.p[safe.n - 1] == '/')
             safe.n--;
-        serve(x, &safe);
+        clr_buf_consume(&safe, safe.n > 0);
     }
+    if (ok && clr_static_file_is_visible(clr_buf_str(&safe)))
+        serve(x, &safe);
+    else
+        clr_exchange_error(x, 404, NULL);
     clr_buf_deinit(&safe);
 }
 
-const clr_handler_t clr_static_handler = {.on_head = on_head, .on_abort = end_transfer};
+const clr_handler_t clr_static_handler = {.on_head = on_head, .on_abort = free_parts};

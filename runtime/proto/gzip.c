@@ -42,6 +42,19 @@ static unsigned take_quality(clr_str_t *element)
     return quality;
 }
 
+unsigned clr_coding_quality(clr_str_t accept_encoding, clr_str_t coding)
+{
+    unsigned any = 0;
+    for (clr_str_t element; clr_str_split(&accept_encoding, ',', &element);) {
+        unsigned quality = take_quality(&element);
+        if (clr_str_ieq(element, coding))
+            return quality;
+        if (clr_str_eq(element, CLR_STR("*")))
+            any = quality;
+    }
+    return any;
+}
+
 clr_coding_t clr_coding_negotiate(clr_str_t accept_encoding)
 {
     unsigned gzip = 0, deflate = 0, any = 0;

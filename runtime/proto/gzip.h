@@ -15,6 +15,9 @@ typedef enum clr_coding {
  * The empty header allows none. */
 clr_coding_t clr_coding_negotiate(clr_str_t accept_encoding);
 
+/* How much the header wants a coding, such as "br": 1 to 1000; 0: not at all. */
+unsigned clr_coding_quality(clr_str_t accept_encoding, clr_str_t coding);
+
 /* "gzip", "deflate"; "identity". */
 const char *clr_coding_name(clr_coding_t coding);
 

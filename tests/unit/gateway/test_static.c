@@ -173,6 +173,7 @@ TEST(static_conditional_requests_are_304)
     expect("GET /public/app.js", "If-Modified-Since: Sun, 09 Sep 2001 01:46:39 GMT\r\n", "200 ",
            "0123456789");
     expect("GET /public/app.js", "If-Modified-Since: whenever\r\n", "200 ", "0123456789");
+    expect("HEAD /public/app.js", "If-None-Match: *\r\n", "304 ", "");
     teardown();
 }
 
@@ -185,31 +186,10 @@ TEST(static_single_ranges_are_206)
     expect("GET /public/app.js", "Range: bytes=-3\r\n", "206 ", "\r\n\r\n789");
     expect("GET /public/app.js", "Range: bytes=8-100\r\n", "206 ", "\r\n\r\n89");
     expect("GET /public/app.js", "Range: bytes=10-\r\n", "416 ", "Content-Range: bytes */10\r\n");
-    expect("GET /public/app.js", "Range: bytes=1-2,4-5\r\n", "200 ", "0123456789");
     expect("GET /public/app.js", "Range: bytes=1-2\r\nIf-Range: \"old\"\r\n", "200 ", "0123456789");
     expect("GET /public/app.js", "Range: bytes=1-2\r\nIf-Range: Sun, 09 Sep 2001 01:46:40 GMT\r\n",
            "206 ", "\r\n\r\n12");
     teardown();
-}
-
-TEST(static_range_grammar)
-{
-    uint64_t a, b;
-    EXPECT_EQ(clr_static_parse_range(CLR_STR("bytes=0-0"), 10, &a, &b), 1);
-    EXPECT_EQ(a, 0);
-    EXPECT_EQ(b, 0);
-    EXPECT_EQ(clr_static_parse_range(CLR_STR("bytes=-100"), 10, &a, &b), 1);
-    EXPECT_EQ(a, 0);
-    EXPECT_EQ(b, 9);
-    EXPECT_EQ(clr_static_parse_range(CLR_STR("bytes=9-"), 10, &a, &b), 1);
-    EXPECT_EQ(clr_static_parse_range(CLR_STR("bytes=0-"), 0, &a, &b), -1);
-    EXPECT_EQ(clr_static_parse_range(CLR_STR("bytes=-0"), 10, &a, &b), -1);
-    static const char *const ignored[] = {
-        "bytes=",      "bytes=-",    "bytes=a-b",     "bytes=5-4",
-        "lines=1-2",   "bytes 1-2",  "bytes=1",       "bytes=1--2",
-        "bytes=0x1-2", "bytes=-1-2", "bytes=1-2,3-4", "bytes=1-99999999999999999999999"};
-    for (size_t i = 0; i < clr_array_len(ignored); i++)
-        EXPECT_EQ(clr_static_parse_range(clr_str_c(ignored[i]), 10, &a, &b), 0);
 }
 
 TEST(static_large_files_go_out_in_pieces)
@@ -253,36 +233,118 @@ TEST(static_client_that_leaves_within_a_file_frees_it)
     teardown();
 }
 
-TEST(static_without_openat2_nothing_leads_out_either)
+TEST(static_preconditions_that_fail_are_412)
 {
     setup();
-    const char *root = options.public_dir;
-    int file = clr_static_open_checked(root, "in.js");
-    EXPECT(file >= 0);
-    close(file);
-    file = clr_static_open_checked(root, ".");
-    EXPECT(file >= 0);
-    close(file);
-    EXPECT_EQ(clr_static_open_checked(root, "out.txt"), -EXDEV);
-    EXPECT_EQ(clr_static_open_checked(root, "abs.txt"), -EXDEV);
-    EXPECT_EQ(clr_static_open_checked(root, "../secret.txt"), -EXDEV);
-    EXPECT_EQ(clr_static_open_checked(root, "nothing"), -ENOENT);
+    expect("GET /public/app.js", "If-Match: \"x\"\r\n", "412 Precondition Failed", "");
+    EXPECT(!buf_has(&got, "0123456789"));
+    expect("GET /public/app.js", "If-Match: *\r\nRange: bytes=1-1\r\n", "206 ", "\r\n\r\n1");
+    expect("GET /public/app.js", "If-Unmodified-Since: Sun, 09 Sep 2001 01:46:39 GMT\r\n", "412 ",
+           "");
     teardown();
 }
 
-TEST(static_content_types)
+TEST(static_several_ranges_are_one_response_of_parts)
 {
-    EXPECT(strcmp(clr_static_content_type(CLR_STR("a/b.HTML")), "text/html; charset=utf-8") == 0);
-    EXPECT(strcmp(clr_static_content_type(CLR_STR("b.tar.png")), "image/png") == 0);
-    EXPECT(strcmp(clr_static_content_type(CLR_STR("a.js/b")), "application/octet-stream") == 0);
-    EXPECT(strcmp(clr_static_content_type(CLR_STR("js")), "application/octet-stream") == 0);
-    EXPECT(strcmp(clr_static_content_type(CLR_STR("")), "application/octet-stream") == 0);
+    setup();
+    expect("GET /public/app.js", "Range: bytes=1-2, 4-5,-1,99-\r\n", "206 ",
+           "Content-Type: multipart/byteranges; boundary=");
+    char boundary[17] = "";
+    EXPECT_EQ(sscanf(strstr(got.p, "boundary="), "boundary=%16[0-9a-f]", boundary), 1);
+    clr_buf_t body = {0};
+    static const char *const parts[][2] = {
+        {"bytes 1-2/10", "12"}, {"bytes 4-5/10", "45"}, {"bytes 9-9/10", "9"}};
+    for (size_t i = 0; i < 3; i++)
+        clr_buf_printf(&body,
+                       "%s--%s\r\nContent-Type: text/javascript; charset=utf-8\r\n"
+                       "Content-Range: %s\r\n\r\n%s",
+                       i ? "\r\n" : "", boundary, parts[i][0], parts[i][1]);
+    clr_buf_printf(&body, "\r\n--%s--\r\n", boundary);
+    char *start = (char *)memmem(got.p, got.n, "\r\n\r\n", 4) + 4;
+    EXPECT_STR(clr_str(start, (size_t)(got.p + got.n - start)), clr_buf_str(&body));
+    clr_buf_printf(&body, "Content-Length: %zu\r\n", body.n);
+    EXPECT(buf_has(&got, strstr(body.p, "Content-Length")));
+    clr_buf_deinit(&body);
+    /* Of several only one is there: it is sent as such. */
+    expect("GET /public/app.js", "Range: bytes=1-2,99-\r\n", "206 ", "Content-Range: bytes 1-2/10");
+    expect("GET /public/app.js", "Range: bytes=0-9,1-1\r\n", "200 ", "0123456789");
+    expect("HEAD /public/app.js", "Range: bytes=1-2,4-5\r\n", "200 ", "Content-Length: 10\r\n");
+    teardown();
+}
+
+TEST(static_large_parts_arrive_and_a_client_that_leaves_frees_them)
+{
+    setup();
+    size_t n = 4 << 20;
+    char *big = calloc(1, n);
+    write_file("public/big.bin", big, n);
+    free(big);
+    expect("GET /public/big.bin", "Range: bytes=0-1999999,2000000-3999999\r\n", "206 ",
+           "bytes 2000000-3999999/4194304");
+    EXPECT(got.n > 4000000);
+    loopback_send(&loop, fd, CLR_STR(""));
+    close(fd);
+    fd = fixture_connect();
+    loopback_send(&loop, fd,
+                  CLR_STR("GET /public/big.bin HTTP/1.1\r\nHost: h\r\n"
+                          "Range: bytes=0-3999998,3999999-\r\n\r\n"));
+    EXPECT(loopback_read_text(&loop, fd, &got, "bytes 0-3999998/"));
+    close(fd);
+    fd = fixture_connect();
+    LOOPBACK_UNTIL(&loop, -1, !clr_list_is_empty(&gw.conns) && gw.conns.next->next == &gw.conns);
+    teardown();
+}
+
+TEST(static_compressed_forms_are_served_to_who_takes_them)
+{
+    setup();
+    write_file("public/app.js.br", "BR", 2);
+    write_file("public/app.js.gz", "GZ", 2);
+    expect("GET /public/app.js", "Accept-Encoding: gzip, br\r\n", "200 ", "\r\n\r\nBR");
+    EXPECT(buf_has(&got, "Content-Encoding: br\r\n"));
+    EXPECT(buf_has(&got, "Content-Type: text/javascript; charset=utf-8\r\n"));
+    EXPECT(buf_has(&got, "Vary: Accept-Encoding\r\n"));
+    EXPECT(buf_has(&got, "-br\"\r\n"));
+    expect("GET /public/app.js", "Accept-Encoding: gzip\r\n", "200 ", "\r\n\r\nGZ");
+    expect("GET /public/app.js", "Accept-Encoding: gzip, br;q=0.5\r\n", "200 ", "\r\n\r\nGZ");
+    expect("GET /public/app.js", "Accept-Encoding: zstd\r\n", "200 ", "0123456789");
+    EXPECT(buf_has(&got, "Vary: Accept-Encoding\r\n"));
+    EXPECT(!buf_has(&got, "Content-Encoding"));
+    expect("GET /public/app.js", "", "200 ", "0123456789");
+    /* A range is one of the form. */
+    expect("GET /public/app.js", "Accept-Encoding: br\r\nRange: bytes=1-\r\n", "206 ",
+           "Content-Range: bytes 1-1/2\r\n");
+    EXPECT(buf_has(&got, "Content-Encoding: br\r\n"));
+    /* By itself it is a file as any other. */
+    expect("GET /public/app.js.gz", "Accept-Encoding: br\r\n", "200 ", "application/gzip");
+    teardown();
+}
+
+TEST(static_root_without_a_page_is_not_ours)
+{
+    setup();
+    static const clr_http_header_t no_headers[1];
+    static const char *const methods[] = {"GET", "HEAD", "POST"};
+    for (int page = 0; page < 2; page++) {
+        for (size_t i = 0; i < 3; i++) {
+            clr_http_head_t head = {.method = clr_str_c(methods[i]), .headers = no_headers};
+            clr_exchange_t x = {.gw = &gw, .head = &head};
+            EXPECT_EQ(clr_static_has(&x, CLR_STR("/")), page == 1 && i < 2);
+            EXPECT(clr_static_has(&x, CLR_STR("/public/x")));
+            EXPECT(clr_static_has(&x, CLR_STR("/public")));
+            EXPECT(!clr_static_has(&x, CLR_STR("/publicity")));
+        }
+        write_file("public/index.html", "<page>", 6);
+    }
+    teardown();
 }
 
 TEST_MAIN(T(static_serves_files_with_type_and_validators), T(static_head_sends_no_body),
           T(static_other_methods_are_405), T(static_nothing_leads_out_of_the_directory),
           T(static_directories_show_their_index), T(static_conditional_requests_are_304),
-          T(static_single_ranges_are_206), T(static_range_grammar),
-          T(static_large_files_go_out_in_pieces),
-          T(static_client_that_leaves_within_a_file_frees_it),
-          T(static_without_openat2_nothing_leads_out_either), T(static_content_types))
+          T(static_single_ranges_are_206), T(static_preconditions_that_fail_are_412),
+          T(static_several_ranges_are_one_response_of_parts),
+          T(static_large_parts_arrive_and_a_client_that_leaves_frees_them),
+          T(static_compressed_forms_are_served_to_who_takes_them),
+          T(static_root_without_a_page_is_not_ours), T(static_large_files_go_out_in_pieces),
+          T(static_client_that_leaves_within_a_file_frees_it))

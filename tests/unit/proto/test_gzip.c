@@ -34,6 +34,16 @@ TEST(coding_is_none_when_none_is_allowed)
     EXPECT_EQ(negotiate(",,;,=;q"), CLR_CODING_IDENTITY);
 }
 
+TEST(coding_quality_is_that_of_the_name_or_of_the_rest)
+{
+    EXPECT_EQ(clr_coding_quality(CLR_STR("gzip, BR;q=0.25"), CLR_STR("br")), 250);
+    EXPECT_EQ(clr_coding_quality(CLR_STR("gzip, br"), CLR_STR("br")), 1000);
+    EXPECT_EQ(clr_coding_quality(CLR_STR("gzip"), CLR_STR("br")), 0);
+    EXPECT_EQ(clr_coding_quality(CLR_STR("*;q=0.1, gzip"), CLR_STR("br")), 100);
+    EXPECT_EQ(clr_coding_quality(CLR_STR("*, br;q=0"), CLR_STR("br")), 0);
+    EXPECT_EQ(clr_coding_quality(CLR_STR(""), CLR_STR("br")), 0);
+}
+
 static void expect_round_trip(clr_coding_t coding, clr_str_t text)
 {
     clr_buf_t out = {0}, back = {0};
@@ -75,4 +85,5 @@ TEST(gzip_compresses)
 }
 
 TEST_MAIN(T(coding_takes_the_best_that_is_allowed), T(coding_is_none_when_none_is_allowed),
-          T(gzip_gives_back_what_went_in), T(gzip_compresses))
+          T(coding_quality_is_that_of_the_name_or_of_the_rest), T(gzip_gives_back_what_went_in),
+          T(gzip_compresses))
