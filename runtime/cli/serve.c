@@ -14,11 +14,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "cli/listen.h"
 #include "clrun/exit.h"
 #include "clrun/version.h"
 #include "gateway/eio_server.h"
 #include "gateway/http_conn.h"
-#include "net/listener.h"
 #include "supervisor/pool.h"
 
 #define LOG "clrun"
@@ -41,10 +41,10 @@ typedef struct serve {
     clr_home_t home;
     clr_python_t python;
     char *public_dir;
-    clr_buf_t url;
+    clr_listen_t listen;
+    clr_buf_t urls;
     clr_loop_t loop;
     clr_gateway_t gw;
-    clr_listener_t *listener;
     clr_pool_t *pool;
     uv_signal_t signals[clr_array_len(stop_signals)];
     clr_timer_t drain_timer;
@@ -176,21 +176,10 @@ static void on_connection(uv_stream_t *handle, void *ctx)
 
 static int listen_now(serve_t *s)
 {
-    const clr_options_t *o = s->options;
     clr_error_t err = {0};
-    int rc;
-    if (o->uds)
-        rc = clr_listener_open_unix(&s->listener, &s->loop, o->uds, on_connection, s, &err);
-    else
-        rc = clr_listener_open_tcp(&s->listener, &s->loop, o->host, (uint16_t)o->port,
-                                   on_connection, s, &err);
-    if (rc < 0)
+    if (clr_listen_open(&s->listen, &s->loop, s->options, on_connection, s, &err) < 0)
         return complain_error(s, CLR_EXIT_LISTEN, &err);
-    if (o->uds)
-        clr_buf_printf(&s->url, "unix:%s", o->uds);
-    else
-        clr_buf_printf(&s->url, strchr(o->host, ':') ? "http://[%s]:%u" : "http://%s:%u", o->host,
-                       clr_listener_port(s->listener));
+    clr_listen_urls(&s->listen, &s->urls);
     return CLR_EXIT_OK;
 }
 
@@ -201,7 +190,7 @@ static void print_start_line(const serve_t *s)
     const clr_options_t *o = s->options;
     char line[1024];
     snprintf(line, sizeof(line), "clrun %s · %.*s · %u worker%s · Python %s (%s)", CLR_VERSION,
-             CLR_STR_ARG(clr_buf_str(&s->url)), (unsigned)o->workers, o->workers == 1 ? "" : "s",
+             CLR_STR_ARG(clr_buf_str(&s->urls)), (unsigned)o->workers, o->workers == 1 ? "" : "s",
              s->python.version, s->python.origin);
     if (strcmp(o->log_format, "json") == 0) {
         clr_log_info(LOG, "%s", line);
@@ -217,7 +206,7 @@ static void write_ready_fd(const serve_t *s)
     if (fd == 0)
         return;
     clr_buf_t line = {0};
-    clr_buf_append_str(&line, clr_buf_str(&s->url));
+    clr_buf_append_str(&line, clr_buf_str(&s->urls));
     clr_buf_putc(&line, '\n');
     ssize_t n = write(fd, line.p, line.n); /* less than a pipe takes at once */
     if (n != (ssize_t)line.n)
@@ -250,8 +239,7 @@ static void close_signals(serve_t *s)
  * elsewhere. */
 static void stop_clients(serve_t *s)
 {
-    clr_listener_close(s->listener);
-    s->listener = NULL;
+    clr_listen_stop(&s->listen);
     clr_eio_servers_shutdown(&s->gw);
     clr_gateway_drain(&s->gw);
 }
@@ -309,12 +297,25 @@ static void on_stopped(clr_pool_t *pool, void *ctx)
     clr_loop_timer_start(&s->loop, &s->drain_timer, 0);
 }
 
+/* A hangup without a terminal asks to read anew what can be. What is wrong stays as it was. */
+static void on_hangup(serve_t *s)
+{
+    clr_error_t err = {0};
+    if (!s->listen.tls)
+        clr_log_warn(LOG, "SIGHUP: there is no certificate to read again");
+    else if (clr_tls_context_reload(s->listen.tls, &err) < 0)
+        clr_log_error(LOG, "SIGHUP: %s; the former certificate stays in use", err.text);
+    else
+        clr_log_info(LOG, "SIGHUP: new connections get the certificate that was read again");
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     serve_t *s = handle->data;
     const char *name = stop_signals[handle - s->signals].name;
     if (number == SIGHUP && !s->has_terminal) {
-        clr_log_warn(LOG, "SIGHUP: reloading is not supported");
+        if (!s->stopping)
+            on_hangup(s);
     } else if (!s->stopping) {
         stop(s, name);
     } else {
@@ -374,8 +375,7 @@ static int serve_on_loop(serve_t *s)
         s->status = find_python(s);
     if (s->status == CLR_EXIT_OK)
         run(s);
-    if (s->listener)
-        clr_listener_close(s->listener);
+    clr_listen_stop(&s->listen);
     clr_gateway_deinit(&s->gw);
     return s->status;
 }
@@ -389,6 +389,8 @@ static int prepare(serve_t *s)
         status = check_root_path(s);
     if (status != CLR_EXIT_OK)
         return status;
+    if (clr_listen_prepare(&s->listen, s->options, &err) < 0)
+        return complain_error(s, CLR_EXIT_USAGE, &err);
     if (clr_app_resolve(&s->app, s->options->app, s->options->app_dir, &err) < 0)
         return complain_error(s, CLR_EXIT_USAGE, &err);
     if (clr_home_find(&s->home, &err) < 0)
@@ -410,7 +412,8 @@ int clr_serve(const clr_options_t *options)
     } else if (status == CLR_EXIT_OK) {
         status = complain(s, CLR_EXIT_RUNTIME, CLR_STR("cannot start an event loop"));
     }
-    clr_buf_deinit(&s->url);
+    clr_listen_deinit(&s->listen);
+    clr_buf_deinit(&s->urls);
     clr_python_deinit(&s->python);
     clr_home_deinit(&s->home);
     clr_app_deinit(&s->app);

@@ -1,7 +1,9 @@
 /* listener.c: see listener.h. */
 #include "net/listener.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,8 @@ struct clr_listener {
     } uv;
     clr_listener_connection_cb cb;
     void *ctx;
+    bool secure;
+    char name[256]; /* the host as it was given, when it was a name; the path */
 };
 
 static void on_closed(uv_handle_t *handle)
@@ -38,12 +42,40 @@ static void on_connection(uv_stream_t *stream, int status)
         clr_log_warn("net", "cannot accept a connection: %s", clr_strerror(status));
 }
 
-static clr_listener_t *listener_new(clr_listener_connection_cb cb, void *ctx)
+static clr_listener_t *listener_new(const clr_listener_spec_t *spec, clr_listener_connection_cb cb,
+                                    void *ctx)
 {
     clr_listener_t *l = clr_xcalloc(1, sizeof(*l));
     l->cb = cb;
     l->ctx = ctx;
+    l->secure = spec->tls != NULL;
     return l;
+}
+
+/* What is accepted from the handle finds the context there (clr_stream_accept). */
+static int start_listening(clr_listener_t *l, const clr_listener_spec_t *spec)
+{
+    l->uv.handle.data = spec->tls;
+    return uv_listen(&l->uv.stream, spec->backlog > 0 ? spec->backlog : CLR_LISTENER_BACKLOG,
+                     on_connection);
+}
+
+/* --- TCP --- */
+
+/* "::" takes IPv4 too; a machine without IPv6 cannot bind it. */
+static void any_address(struct sockaddr_storage *out, uint16_t port)
+{
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    bool has_ipv6 = fd >= 0 && bind(fd, (struct sockaddr *)&in6, sizeof(in6)) == 0;
+    if (fd >= 0)
+        close(fd);
+    in6.sin6_port = htons(port);
+    if (has_ipv6)
+        memcpy(out, &in6, sizeof(in6));
+    else
+        memcpy(out, &in, sizeof(in));
 }
 
 /* Names are for start-up: the call may block. Of several addresses IPv4 is preferred, since
@@ -56,7 +88,7 @@ static int resolve(const char *host, uint16_t port, struct sockaddr_storage *out
                              .ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
-    int rc = getaddrinfo(host[0] ? host : NULL, service, &hints, &list);
+    int rc = getaddrinfo(host, service, &hints, &list);
     if (rc != 0)
         return clr_error_set(err, CLR_EINVAL, "cannot resolve the host \"%s\": %s", host,
                              gai_strerror(rc));
@@ -72,6 +104,28 @@ static int resolve(const char *host, uint16_t port, struct sockaddr_storage *out
     return 0;
 }
 
+/* The host without the brackets that an IPv6 address has in a URL. False if it is too long to be
+ * one. */
+static bool bare_host(char out[256], const char *host)
+{
+    size_t n = strlen(host);
+    if (n >= 2 && host[0] == '[' && host[n - 1] == ']') {
+        host++;
+        n -= 2;
+    }
+    if (n >= 256)
+        return false;
+    memcpy(out, host, n);
+    out[n] = '\0';
+    return true;
+}
+
+static bool is_numeric(const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return strchr(host, ':') || inet_pton(AF_INET, host, address) == 1;
+}
+
 static int tcp_failed(clr_error_t *err, int code, const char *host, uint16_t port)
 {
     const char *hint = "";
@@ -85,31 +139,36 @@ static int tcp_failed(clr_error_t *err, int code, const char *host, uint16_t por
                          uv_strerror(code), hint);
 }
 
-int clr_listener_open_tcp(clr_listener_t **out, clr_loop_t *loop, const char *host, uint16_t port,
-                          clr_listener_connection_cb cb, void *ctx, clr_error_t *err)
+static int open_tcp(clr_listener_t *l, clr_loop_t *loop, const clr_listener_spec_t *spec,
+                    const char *host, clr_error_t *err)
 {
     struct sockaddr_storage addr = {0};
-    int rc = resolve(host, port, &addr, err);
-    if (rc)
-        return rc;
-    clr_listener_t *l = listener_new(cb, ctx);
-    rc = uv_tcp_init(&loop->uv, &l->uv.tcp);
+    if (!host[0])
+        any_address(&addr, spec->port);
+    int rc = host[0] ? resolve(host, spec->port, &addr, err) : 0;
+    if (!rc) {
+        rc = uv_tcp_init(&loop->uv, &l->uv.tcp);
+        if (rc)
+            tcp_failed(err, rc, host, spec->port);
+    }
     if (rc) {
         free(l);
-        return tcp_failed(err, rc, host, port);
+        return rc;
     }
-    rc = uv_tcp_bind(&l->uv.tcp, (struct sockaddr *)&addr, 0);
+    unsigned flags = spec->ipv6_only && addr.ss_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0;
+    rc = uv_tcp_bind(&l->uv.tcp, (struct sockaddr *)&addr, flags);
     if (!rc)
         rc = uv_tcp_nodelay(&l->uv.tcp, 1); /* Linux hands it on to what is accepted */
     if (!rc)
-        rc = uv_listen(&l->uv.stream, CLR_LISTENER_BACKLOG, on_connection);
+        rc = start_listening(l, spec);
     if (rc) {
         uv_close(&l->uv.handle, on_closed);
-        return tcp_failed(err, rc, host, port);
+        return tcp_failed(err, rc, host, spec->port);
     }
-    *out = l;
     return 0;
 }
+
+/* --- Unix sockets --- */
 
 /* Whether a path that exists may be replaced: 0, or negative with the reason in err. */
 static int check_stale(const char *path, const struct sockaddr_un *addr, clr_error_t *err)
@@ -136,8 +195,28 @@ static int check_stale(const char *path, const struct sockaddr_un *addr, clr_err
     return 0;
 }
 
-int clr_listener_open_unix(clr_listener_t **out, clr_loop_t *loop, const char *path,
-                           clr_listener_connection_cb cb, void *ctx, clr_error_t *err)
+static int open_unix(clr_listener_t *l, clr_loop_t *loop, const clr_listener_spec_t *spec,
+                     clr_error_t *err)
+{
+    int rc = uv_pipe_init(&loop->uv, &l->uv.pipe, 0);
+    if (rc) {
+        free(l);
+        return clr_error_set(err, rc, "cannot listen on %s: %s", spec->path, uv_strerror(rc));
+    }
+    rc = uv_pipe_bind(&l->uv.pipe, spec->path);
+    /* Before it listens: nobody gets in who may not, or is refused who may. */
+    if (!rc && spec->mode != 0 && chmod(spec->path, spec->mode) != 0)
+        rc = -errno;
+    if (!rc)
+        rc = start_listening(l, spec);
+    if (rc) {
+        uv_close(&l->uv.handle, on_closed);
+        return clr_error_set(err, rc, "cannot listen on %s: %s", spec->path, uv_strerror(rc));
+    }
+    return 0;
+}
+
+static int check_path(const char *path, clr_error_t *err)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     size_t n = strlen(path);
@@ -145,35 +224,149 @@ int clr_listener_open_unix(clr_listener_t **out, clr_loop_t *loop, const char *p
         return clr_error_set(err, CLR_EINVAL, "cannot listen on %s: the path is longer than %zu",
                              path, sizeof(addr.sun_path) - 1);
     memcpy(addr.sun_path, path, n + 1);
-    int rc = check_stale(path, &addr, err);
-    if (rc)
-        return rc;
-    clr_listener_t *l = listener_new(cb, ctx);
-    rc = uv_pipe_init(&loop->uv, &l->uv.pipe, 0);
+    return check_stale(path, &addr, err);
+}
+
+/* --- inherited sockets --- */
+
+static int socket_option(int fd, int option)
+{
+    int value = 0;
+    socklen_t size = sizeof(value);
+    return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
+}
+
+/* What is wrong with the descriptor, or NULL. */
+static const char *fd_complaint(int fd)
+{
+    struct stat st;
+    int domain = socket_option(fd, SO_DOMAIN);
+    if (fstat(fd, &st) != 0)
+        return "it is not open";
+    if (!S_ISSOCK(st.st_mode))
+        return "it is no socket";
+    if (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX)
+        return "it is a socket of another family than IP and Unix";
+    if (socket_option(fd, SO_TYPE) != SOCK_STREAM)
+        return "it is no stream socket";
+    if (socket_option(fd, SO_ACCEPTCONN) != 1)
+        return "it is not listening";
+    return NULL;
+}
+
+/* The path of an inherited Unix socket, for its URL. */
+static void name_unix(clr_listener_t *l)
+{
+    size_t size = sizeof(l->name);
+    if (uv_pipe_getsockname(&l->uv.pipe, l->name, &size) != 0)
+        size = 0;
+    l->name[size < sizeof(l->name) ? size : 0] = '\0';
+}
+
+static int open_fd(clr_listener_t *l, clr_loop_t *loop, const clr_listener_spec_t *spec,
+                   clr_error_t *err)
+{
+    bool is_unix = socket_option(spec->fd, SO_DOMAIN) == AF_UNIX;
+    int rc = is_unix ? uv_pipe_init(&loop->uv, &l->uv.pipe, 0) : uv_tcp_init(&loop->uv, &l->uv.tcp);
     if (rc) {
         free(l);
-        return clr_error_set(err, rc, "cannot listen on %s: %s", path, uv_strerror(rc));
+        return clr_error_set(err, rc, "cannot listen on descriptor %d: %s", spec->fd,
+                             uv_strerror(rc));
     }
-    rc = uv_pipe_bind(&l->uv.pipe, path);
+    rc = is_unix ? uv_pipe_open(&l->uv.pipe, spec->fd) : uv_tcp_open(&l->uv.tcp, spec->fd);
+    if (!rc && !is_unix)
+        rc = uv_tcp_nodelay(&l->uv.tcp, 1);
+    if (!rc && fcntl(spec->fd, F_SETFD, FD_CLOEXEC) != 0)
+        rc = -errno;
     if (!rc)
-        rc = uv_listen(&l->uv.stream, CLR_LISTENER_BACKLOG, on_connection);
+        rc = start_listening(l, spec);
     if (rc) {
         uv_close(&l->uv.handle, on_closed);
-        return clr_error_set(err, rc, "cannot listen on %s: %s", path, uv_strerror(rc));
+        return clr_error_set(err, rc, "cannot listen on descriptor %d: %s", spec->fd,
+                             uv_strerror(rc));
     }
+    if (is_unix)
+        name_unix(l);
+    return 0;
+}
+
+/* --- any of them --- */
+
+int clr_listener_open(clr_listener_t **out, clr_loop_t *loop, const clr_listener_spec_t *spec,
+                      clr_listener_connection_cb cb, void *ctx, clr_error_t *err)
+{
+    char host[256] = "";
+    const char *complaint = spec->kind == CLR_LISTENER_FD ? fd_complaint(spec->fd) : NULL;
+    if (complaint)
+        return clr_error_set(err, CLR_EINVAL, "cannot listen on descriptor %d: %s", spec->fd,
+                             complaint);
+    if (spec->kind == CLR_LISTENER_TCP && !bare_host(host, spec->host))
+        return clr_error_set(err, CLR_EINVAL, "cannot resolve the host \"%.40s…\": it is too long",
+                             spec->host);
+    int rc = spec->kind == CLR_LISTENER_UNIX ? check_path(spec->path, err) : 0;
+    if (rc)
+        return rc;
+    clr_listener_t *l = listener_new(spec, cb, ctx);
+    if (spec->kind == CLR_LISTENER_UNIX)
+        snprintf(l->name, sizeof(l->name), "%s", spec->path);
+    else if (spec->kind == CLR_LISTENER_TCP && host[0] && !is_numeric(host))
+        memcpy(l->name, host, sizeof(l->name));
+    if (spec->kind == CLR_LISTENER_TCP)
+        rc = open_tcp(l, loop, spec, host, err); /* each frees l if it fails */
+    else if (spec->kind == CLR_LISTENER_UNIX)
+        rc = open_unix(l, loop, spec, err);
+    else
+        rc = open_fd(l, loop, spec, err);
+    if (rc)
+        return rc;
     *out = l;
     return 0;
 }
 
-uint16_t clr_listener_port(const clr_listener_t *l)
+int clr_listener_open_tcp(clr_listener_t **out, clr_loop_t *loop, const char *host, uint16_t port,
+                          clr_listener_connection_cb cb, void *ctx, clr_error_t *err)
+{
+    clr_listener_spec_t spec = {.kind = CLR_LISTENER_TCP, .host = host, .port = port};
+    return clr_listener_open(out, loop, &spec, cb, ctx, err);
+}
+
+int clr_listener_open_unix(clr_listener_t **out, clr_loop_t *loop, const char *path,
+                           clr_listener_connection_cb cb, void *ctx, clr_error_t *err)
+{
+    clr_listener_spec_t spec = {.kind = CLR_LISTENER_UNIX, .path = path};
+    return clr_listener_open(out, loop, &spec, cb, ctx, err);
+}
+
+static uint16_t local_address(const clr_listener_t *l, char host[46])
 {
     struct sockaddr_storage addr = {0};
     int size = sizeof(addr);
+    host[0] = '\0';
     if (l->uv.handle.type != UV_TCP ||
         uv_tcp_getsockname(&l->uv.tcp, (struct sockaddr *)&addr, &size) != 0)
         return 0;
+    uv_ip_name((const struct sockaddr *)&addr, host, 46);
     return addr.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&addr)->sin6_port)
                                       : ntohs(((struct sockaddr_in *)&addr)->sin_port);
+}
+
+uint16_t clr_listener_port(const clr_listener_t *l)
+{
+    char host[46];
+    return local_address(l, host);
+}
+
+void clr_listener_url(const clr_listener_t *l, clr_buf_t *out)
+{
+    char address[46];
+    if (l->uv.handle.type != UV_TCP) {
+        clr_buf_printf(out, "unix:%s", l->name);
+        return;
+    }
+    uint16_t port = local_address(l, address);
+    const char *host = l->name[0] ? l->name : address;
+    clr_buf_printf(out, strchr(host, ':') ? "http%s://[%s]:%u" : "http%s://%s:%u",
+                   l->secure ? "s" : "", host, port);
 }
 
 void clr_listener_close(clr_listener_t *l)
