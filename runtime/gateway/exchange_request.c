@@ -27,7 +27,9 @@ static const addresses_t *addresses(const clr_exchange_t *x)
 clr_client_t clr_exchange_client(const clr_exchange_t *x)
 {
     const addresses_t *a = addresses(x);
-    clr_client_t client = {.host = clr_str_c(a->peer), .port = a->peer_port};
+    clr_client_t client = {.host = clr_str_c(a->peer),
+                           .port = a->peer_port,
+                           .secure = clr_stream_is_secure(x->conn->stream)};
     if (x->gw->options.proxy && x->head)
         clr_proxy_apply(x->gw->options.proxy, x->head, &client);
     return client;
