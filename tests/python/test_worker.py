@@ -9,7 +9,7 @@ import sys
 import textwrap
 
 import pytest
-from worker_process import request, text
+from worker_process import link_version, request, text
 
 NOT_FOUND, SYNTAX, ERROR = 1, 2, 3  # frames.h, FAILED
 WARN, FAIL = 2, 3  # levels of LOG
@@ -27,7 +27,7 @@ def source(body):
 def test_start_and_stop(worker):
     process = worker(APP)
     hello = process.expect("HELLO")
-    assert hello.number(4) == 1
+    assert hello.number(4) == link_version()
     assert hello.number(4) == process.process.pid
     assert hello.text() == sys.version.split()[0]
     assert hello.text() == __import__("clrun").__version__

@@ -24,6 +24,11 @@ def frame_types():
     return {name: int(number) for number, name in found}
 
 
+def link_version():
+    text = (ROOT / "include/clrun/version.h").read_text()
+    return int(re.search(r"CLR_LINK_VERSION (\d+)", text).group(1))
+
+
 TYPES = frame_types()
 NAMES = {number: name for name, number in TYPES.items()}
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "clrun/exit.h"
+#include "clrun/version.h"
 #include "supervisor/pool.h"
 #include "temp.h"
 
@@ -10,7 +11,6 @@
 
 /* What it does is named by the app. */
 static const char worker_program[] =
-    "#!/usr/bin/env python3\n"
     "import json, os, signal, socket, struct, sys\n"
     "link = socket.socket(fileno=3)\n"
     "def send(number, payload=b''):\n"
@@ -27,7 +27,7 @@ static const char worker_program[] =
     "mode, first = config['app'], config['worker'] == 1\n"
     "if mode == 'early':\n"
     "    sys.exit(5)\n"
-    "send(64, struct.pack('<II', 1, os.getpid()) + text(b'3') + text(b'0'))\n"
+    "send(64, struct.pack('<II', VERSION, os.getpid()) + text(b'3') + text(b'0'))\n"
     "if mode.startswith('second_') and not first:\n"
     "    open('gate').read()\n"
     "if mode == 'fails' or mode == 'second_fails' and not first:\n"
@@ -157,7 +157,12 @@ static void run(fixture_t *f, const char *mode, unsigned workers, unsigned want_
     temp_enter();
     EXPECT_EQ(mkfifo("gate", 0600), 0);
     if (!f->home.worker) {
-        temp_file("worker", 0755, worker_program);
+        clr_buf_t program = {0};
+        clr_buf_printf(&program, "#!/usr/bin/env python3\nVERSION = %d\n%s", CLR_LINK_VERSION,
+                       worker_program);
+        clr_buf_putc(&program, 0);
+        temp_file("worker", 0755, program.p);
+        clr_buf_deinit(&program);
         f->home.worker = "./worker";
     }
     f->home.package = "unused";
