@@ -75,15 +75,8 @@ static void on_message(clr_ws_conn_t *ws, uint8_t opcode, clr_str_t payload)
     }
 }
 
-static bool is_violation(uint16_t code)
-{
-    return code == CLR_WS_PROTOCOL_ERROR || code == CLR_WS_BAD_DATA || code == CLR_WS_POLICY ||
-           code == CLR_WS_TOO_BIG || code == CLR_WS_INTERNAL;
-}
-
 static void on_closed(clr_ws_conn_t *ws, uint16_t code, bool clean, const char *why)
 {
-    (void)clean;
     clr_eio_session_t *s = clr_ws_ctx(ws);
     if (!s)
         return;
@@ -93,8 +86,9 @@ static void on_closed(clr_ws_conn_t *ws, uint16_t code, bool clean, const char *
         return;
     }
     s->ws = NULL;
-    clr_eio_session_close(
-        s, is_violation(code) ? CLR_REASON_TRANSPORT_ERROR : CLR_REASON_TRANSPORT_CLOSE, why);
+    /* What was neither closed nor lost was cut: it broke the rules, or did not read. */
+    bool went = clean || code == CLR_WS_ABNORMAL;
+    clr_eio_session_close(s, went ? CLR_REASON_TRANSPORT_CLOSE : CLR_REASON_TRANSPORT_ERROR, why);
 }
 
 /* The context of every WebSocket here is its session, or NULL once we have closed it. */

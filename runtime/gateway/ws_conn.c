@@ -255,7 +255,7 @@ static void on_stalled(clr_stream_t *s)
     clr_stream_peer(s, host, &port);
     clr_log_warn("gateway", "client %s:%u dropped: stalled reader: %zu bytes queued",
                  host[0] ? host : "unix", port, pending);
-    note_end(ws, CLR_WS_ABNORMAL, false, "stalled reader");
+    note_end(ws, CLR_WS_POLICY, false, "stalled reader");
     clr_stream_close(s);
     tell_end(ws);
 }

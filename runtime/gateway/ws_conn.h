@@ -19,8 +19,8 @@ typedef struct clr_ws_ops {
     /* TEXT (valid UTF-8) or BINARY; payload borrowed for the call. */
     void (*on_message)(clr_ws_conn_t *ws, uint8_t opcode, clr_str_t payload);
     /* The connection is over. `clean`: a close frame was exchanged or we closed; code is the peer's
-     * or the one we sent, CLR_WS_ABNORMAL for a lost connection. why is a static text for the log.
-     */
+     * or the one we sent, CLR_WS_ABNORMAL for a lost connection, CLR_WS_POLICY (not clean, never
+     * sent) for a stalled reader. why is a static text for the log. */
     void (*on_closed)(clr_ws_conn_t *ws, uint16_t code, bool clean, const char *why);
     /* The queue went empty after clr_ws_want_drain(). May be NULL. */
     void (*on_drain)(clr_ws_conn_t *ws);

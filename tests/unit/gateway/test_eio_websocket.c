@@ -102,6 +102,18 @@ TEST(websocket_closes_at_once_on_bad_packets)
     }
 }
 
+TEST(websocket_close_frame_of_any_code_is_no_error)
+{
+    setup();
+    ws_t ws;
+    uint64_t stream = open_ws(&ws);
+    ws_send(&ws, 0x88, CLR_STR("\x03\xea")); /* 1002: our fault, it says */
+    ws_expect_close(&ws);
+    expect_gone(stream, CLR_REASON_TRANSPORT_CLOSE);
+    ws_close(&ws);
+    teardown();
+}
+
 TEST(websocket_close_packet_closes_at_once)
 {
     setup();
@@ -317,8 +329,9 @@ TEST(upgrade_ends_with_its_session)
 }
 
 TEST_MAIN(T(websocket_carries_text_and_binary_both_ways),
-          T(websocket_closes_at_once_on_bad_packets), T(websocket_close_packet_closes_at_once),
-          T(websocket_ignores_packets_that_mean_nothing),
+          T(websocket_closes_at_once_on_bad_packets),
+          T(websocket_close_frame_of_any_code_is_no_error),
+          T(websocket_close_packet_closes_at_once), T(websocket_ignores_packets_that_mean_nothing),
           T(websocket_message_over_the_limit_is_a_transport_error),
           T(websocket_closed_by_the_app_sends_what_is_queued), T(upgrade_takes_the_session_over),
           T(upgrade_releases_a_parked_get), T(upgrade_answers_queued_messages_by_polling_meanwhile),

@@ -538,7 +538,7 @@ TEST(ws_conn_drops_a_stalled_reader)
         EXPECT(sent < 100 << 20);
         loopback_turn(&loop);
     }
-    EXPECT_EQ(close_code, CLR_WS_ABNORMAL);
+    EXPECT_EQ(close_code, CLR_WS_POLICY);
     EXPECT(strcmp(close_why, "stalled reader") == 0);
     teardown(fd);
 }
