@@ -120,9 +120,14 @@ def attach(link):
     return len(_state.live.servers)
 
 
+def is_declared(server):
+    """Whether the gateway knows the server."""
+    return _state.link is not None and any(server is other for other in _state.numbered)
+
+
 def redeclare(server):
     """A setting of the server was changed: the gateway should know, if it knows the server."""
-    if _state.link is not None and any(server is other for other in _state.numbered):
+    if is_declared(server):
         _state.link.declare(server)
 
 

@@ -270,7 +270,37 @@ class AsyncServer(Server):
         """get_environ() of each client of this worker, by the id of its Engine.IO session."""
         return Environs(self)
 
-    # ---- for apps that were written for other event loops ----
+    # ---- for apps that were written for other servers ----
+
+    def attach(self, app: object, socketio_path: str = "socket.io") -> None:
+        """Answer on this path. `app`, the web application, is left as it is.
+
+        Nothing needs attaching here: the gateway answers the path before any application sees the
+        request. RuntimeError once the server runs, since its clients know its path.
+        """
+        if type(app).__module__.partition(".")[0] == "aiohttp":
+            from warnings import warn
+
+            warn("clrun serves no aiohttp applications: only Socket.IO answers", stacklevel=2)
+        if _registry.is_declared(self):
+            raise RuntimeError(f"the server runs on {self.path}; attach() belongs before that")
+        self.eio.move(socketio_path)
+
+    async def handle_request(
+        self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]
+    ) -> None:
+        """ASGI, for apps that hand requests on: 404, since those for `path` never come here."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        elif scope["type"] == "http":
+            headers = [(b"content-type", b"text/plain; charset=utf-8")]
+            await send({"type": "http.response.start", "status": 404, "headers": headers})
+            body = f"Socket.IO answers on {self.path}\n".encode()
+            await send({"type": "http.response.body", "body": body})
+
+    def instrument(self, *args: object, **options: object) -> None:
+        """Not available: NotImplementedError."""
+        raise NotImplementedError("clrun has no instrumentation for the Socket.IO admin page")
 
     def is_asyncio_based(self) -> bool:
         return True

@@ -42,8 +42,8 @@ class EngineSettings:
 
     def __init__(self, kind, path, on_change=None, **options):
         self.kind = kind
-        self.path = "/" + path.strip("/")
         self._on_change = None
+        self.move(path)
         for name, default in DEFAULTS.items():
             setattr(self, name, options.get(name, default))
         self._on_change = on_change
@@ -60,6 +60,10 @@ class EngineSettings:
         super().__setattr__(name, value)
         if name in DEFAULTS and self._on_change is not None:
             self._on_change()
+
+    def move(self, path):
+        """Serve another path. Not once the gateway knows the server."""
+        self.path = "/" + path.strip("/")
 
     def declaration(self, **more):
         """The dict whose JSON the gateway reads."""
