@@ -15,6 +15,8 @@
 
 #define NOT_ARMED UINT64_MAX
 
+const uint16_t clr_loop_turn_bounds[] = {2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500};
+
 static void on_wheel_timer(uv_timer_t *timer)
 {
     clr_loop_t *loop = clr_container_of(timer, clr_loop_t, wheel_timer_);
@@ -42,6 +44,25 @@ static void flush_round(clr_loop_t *loop)
     }
 }
 
+/* Runs just after the poll: uv_now() is when it returned. */
+static void on_check(uv_check_t *handle)
+{
+    clr_loop_t *loop = clr_container_of(handle, clr_loop_t, wake_handle_);
+    loop->awake_since_ = uv_now(&loop->uv);
+}
+
+static void count_turn(clr_loop_t *loop)
+{
+    uint64_t began = loop->awake_since_ * 1000000, now = uv_hrtime();
+    uint64_t took = now > began ? now - began : 0;
+    size_t at = 0;
+    while (at < clr_array_len(clr_loop_turn_bounds) &&
+           took > clr_loop_turn_bounds[at] * UINT64_C(1000000))
+        at++;
+    loop->stats.turns[at]++;
+    loop->stats.turn_ns += took;
+}
+
 /* Runs just before the poll: writes everything, then sets how long the poll may sleep. */
 static void on_prepare(uv_prepare_t *handle)
 {
@@ -58,6 +79,8 @@ static void on_prepare(uv_prepare_t *handle)
         uv_timer_stop(&loop->wheel_timer_);
         loop->wheel_due_ = NOT_ARMED;
     }
+    if (loop->awake_since_ > 0)
+        count_turn(loop);
 }
 
 int clr_loop_init(clr_loop_t *loop)
@@ -77,14 +100,18 @@ int clr_loop_init(clr_loop_t *loop)
     err |= uv_prepare_init(&loop->uv, &loop->flush_handle_);
     err |= uv_timer_init(&loop->uv, &loop->wheel_timer_);
     err |= uv_prepare_start(&loop->flush_handle_, on_prepare);
+    err |= uv_check_init(&loop->uv, &loop->wake_handle_);
+    err |= uv_check_start(&loop->wake_handle_, on_check);
     CLR_ASSERT(err == 0);
     uv_unref((uv_handle_t *)&loop->flush_handle_);
+    uv_unref((uv_handle_t *)&loop->wake_handle_);
     return 0;
 }
 
 void clr_loop_deinit(clr_loop_t *loop)
 {
     uv_close((uv_handle_t *)&loop->flush_handle_, NULL);
+    uv_close((uv_handle_t *)&loop->wake_handle_, NULL);
     uv_close((uv_handle_t *)&loop->wheel_timer_, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     int err = uv_loop_close(&loop->uv);

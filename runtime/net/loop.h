@@ -21,9 +21,27 @@ typedef struct clr_flush {
     void (*run)(struct clr_flush *self); /* writes what is pending; called once per mark */
 } clr_flush_t;
 
+/* Upper bounds of the classes of clr_loop_stats_t.turns, in ms; the last class has none. */
+#define CLR_LOOP_TURN_CLASSES 11
+extern const uint16_t clr_loop_turn_bounds[CLR_LOOP_TURN_CLASSES - 1];
+
+/* What the loop has seen so far. */
+typedef struct clr_loop_stats {
+    /* How long the loop was busy before it looked at its sockets again: what came meanwhile had to
+     * wait so long. Right within a millisecond, since it reads the clock once a turn. */
+    uint64_t turns[CLR_LOOP_TURN_CLASSES];
+    uint64_t turn_ns; /* all of them */
+    /* Bytes of sockets: 0 those that were opened here (links), 1 those that were accepted. */
+    uint64_t received[2];
+    uint64_t sent[2];
+} clr_loop_stats_t;
+
 typedef struct clr_loop {
     uv_loop_t uv;
     uv_prepare_t flush_handle_;
+    uv_check_t wake_handle_;
+    uint64_t awake_since_; /* uv_now() when the sockets were last polled */
+    clr_loop_stats_t stats;
     clr_list_t dirty_;
     clr_wheel_t wheel;
     uv_timer_t wheel_timer_;

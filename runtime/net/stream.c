@@ -111,8 +111,10 @@ void clr_stream_write_buf(clr_stream_t *s, clr_buf_t *buf)
         int n = uv_try_write(&s->uv_.stream, &iov, 1);
         if (n < 0 && n != UV_EAGAIN)
             clr_stream_fail(s, n);
-        else if (n > 0)
+        if (n > 0) {
             clr_buf_consume(buf, (size_t)n);
+            clr_stream_count_sent(s, (size_t)n);
+        }
     }
     if (buf->n > 0 && takes_writes(s)) {
         clr_outq_push_heap(&s->out_, buf->p, (uint32_t)buf->n);
@@ -157,6 +159,7 @@ static void write_later(clr_stream_t *s)
         return;
     }
     s->writing_ = 1;
+    clr_stream_count_sent(s, w->len);
     s->pending_ -= w->len; /* counted by libuv from here on */
 }
 
@@ -174,6 +177,7 @@ void clr_stream_write_later(clr_stream_t *s, clr_str_t bytes)
         return;
     }
     s->writing_ = 1;
+    clr_stream_count_sent(s, bytes.n);
 }
 
 /* Bytes at the front of the queue. False when the socket takes no more, or is broken. */
@@ -188,6 +192,7 @@ static bool write_bytes(clr_stream_t *s)
         return false;
     }
     size_t taken = n > 0 ? (size_t)n : 0;
+    clr_stream_count_sent(s, taken);
     clr_outq_consume(&s->out_, taken);
     s->pending_ -= taken;
     if (taken < total)
@@ -216,6 +221,7 @@ static bool write_file(clr_stream_t *s, const clr_outq_file_t *file)
     ssize_t n = sendfile(socket, file->fd, &at,
                          file->left < FILE_PER_CALL ? (size_t)file->left : FILE_PER_CALL);
     if (n > 0) {
+        clr_stream_count_sent(s, (size_t)n);
         clr_outq_file_sent(&s->out_, (size_t)n);
         s->pending_ -= (size_t)n;
         return true;
@@ -369,6 +375,8 @@ static void on_read_end(clr_stream_t *s, int status)
 static void on_uv_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     clr_stream_t *s = clr_container_of(stream, clr_stream_t, uv_.stream);
+    if (n > 0)
+        s->loop->stats.received[s->accepted_] += (size_t)n;
     if (n < 0)
         on_read_end(s, n == UV_EOF ? 0 : (int)n);
     else if (n > 0 && !s->closing_ && s->tls_)
@@ -410,6 +418,7 @@ int clr_stream_accept(clr_stream_t *s, clr_loop_t *loop, uv_stream_t *listener,
                       const clr_stream_ops_t *ops)
 {
     init_fields(s, loop, ops);
+    s->accepted_ = 1;
     bool tcp = listener->type == UV_TCP;
     int err = tcp ? uv_tcp_init(&loop->uv, &s->uv_.tcp) : uv_pipe_init(&loop->uv, &s->uv_.pipe, 0);
     if (err)

@@ -50,7 +50,7 @@ struct clr_stream {
     size_t pending_;             /* queued and not handed to libuv */
     int ended_status_;           /* what broke it */
     unsigned reading_ : 1, writing_ : 1, closing_ : 1, ended_ : 1, broken_ : 1, want_drain_ : 1,
-        shut_ : 1;
+        shut_ : 1, accepted_ : 1;
 };
 
 /* Accepts from a listener's handle; only from its connection callback, with status 0. The stream

@@ -12,6 +12,12 @@
 /* Of a file, how much is read at once where the kernel cannot send it. */
 #define CLR_STREAM_FILE_READ (64u << 10)
 
+/* Bytes were given to the kernel, or to libuv for it. */
+static inline void clr_stream_count_sent(clr_stream_t *s, size_t n)
+{
+    s->loop->stats.sent[s->accepted_] += n;
+}
+
 /* The stream is broken: its owner is told in the flush pass. */
 void clr_stream_fail(clr_stream_t *s, int status);
 

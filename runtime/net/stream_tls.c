@@ -112,6 +112,7 @@ static bool write_now(clr_stream_t *s, clr_str_t records)
         return false;
     }
     size_t taken = n > 0 ? (size_t)n : 0;
+    clr_stream_count_sent(s, taken);
     if (taken == records.n)
         return true;
     clr_stream_write_later(s, clr_str_from(records, taken));

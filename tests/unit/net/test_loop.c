@@ -107,5 +107,31 @@ TEST(loop_http_date_is_a_date)
     clr_loop_deinit(&loop);
 }
 
+static void on_busy(clr_timer_t *t)
+{
+    (void)t;
+    uint64_t until = clr_clock_now_ms() + 31;
+    while (clr_clock_now_ms() < until)
+        continue;
+}
+
+/* Lower bounds only: a busy machine makes turns longer. */
+TEST(loop_measures_how_long_it_is_busy)
+{
+    clr_timer_t timer;
+    EXPECT_EQ(clr_loop_init(&loop), 0);
+    loopback_turn(&loop);
+    clr_timer_init(&timer, on_busy);
+    clr_loop_timer_start(&loop, &timer, 1);
+    clr_loop_run(&loop);
+    uint64_t long_turns = 0;
+    for (size_t i = 1; i < CLR_LOOP_TURN_CLASSES; i++)
+        long_turns += clr_loop_turn_bounds[i - 1] >= 25 ? loop.stats.turns[i] : 0;
+    EXPECT(long_turns >= 1);
+    EXPECT(loop.stats.turn_ns >= 30000000);
+    clr_loop_deinit(&loop);
+}
+
 TEST_MAIN(T(loop_timers_are_never_early_and_within_a_few_ms), T(loop_moves_and_stops_timers),
-          T(loop_flushes_once_per_mark_and_in_bounded_rounds), T(loop_http_date_is_a_date))
+          T(loop_flushes_once_per_mark_and_in_bounded_rounds), T(loop_http_date_is_a_date),
+          T(loop_measures_how_long_it_is_busy))

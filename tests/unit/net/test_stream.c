@@ -112,6 +112,47 @@ TEST(stream_gathers_copied_and_shared_writes_in_order)
     teardown(fd);
 }
 
+/* A file of n bytes that tell where they are, unlinked. */
+static int pattern_file(char *bytes, size_t n)
+{
+    char path[] = "/tmp/clr-stream-XXXXXX";
+    int file = mkstemp(path);
+    EXPECT(file >= 0);
+    unlink(path);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (char)(i * 7 + (i >> 12));
+    EXPECT_EQ(write(file, bytes, n), (int64_t)n);
+    return file;
+}
+
+TEST(stream_counts_what_passes)
+{
+    int fd = setup();
+    char bytes[100];
+    clr_stream_write(&stream, CLR_STR("0123456789"));
+    clr_stream_write_file(&stream, pattern_file(bytes, 100), 0, 100);
+    loopback_send(&loop, fd, CLR_STR("abc"));
+    clr_buf_t got = {0};
+    EXPECT(loopback_read(&loop, fd, &got, 110));
+    LOOPBACK_UNTIL(&loop, -1, received.n == 3);
+    EXPECT_EQ(loop.stats.sent[1], 110);
+    EXPECT_EQ(loop.stats.received[1], 3);
+    /* Also what libuv writes later: the socket is full. */
+    size_t n = 0;
+    char *block = calloc(1, 1 << 20);
+    for (; stalls == 0; n += 1 << 20) {
+        clr_stream_write(&stream, clr_str(block, 1 << 20));
+        loopback_turn(&loop);
+    }
+    EXPECT(loopback_read(&loop, fd, &got, 110 + n));
+    LOOPBACK_UNTIL(&loop, -1, clr_stream_pending(&stream) == 0);
+    EXPECT_EQ(loop.stats.sent[1], 110 + n);
+    EXPECT_EQ(loop.stats.sent[0] + loop.stats.received[0], 0);
+    free(block);
+    clr_buf_deinit(&got);
+    teardown(fd);
+}
+
 TEST(stream_reports_a_stalled_reader_and_its_recovery)
 {
     int fd = setup();
@@ -273,19 +314,6 @@ TEST(stream_open_fd_refuses_what_is_no_stream_socket)
     clr_loop_deinit(&loop);
 }
 
-/* A file of n bytes that tell where they are, unlinked. */
-static int pattern_file(char *bytes, size_t n)
-{
-    char path[] = "/tmp/clr-stream-XXXXXX";
-    int file = mkstemp(path);
-    EXPECT(file >= 0);
-    unlink(path);
-    for (size_t i = 0; i < n; i++)
-        bytes[i] = (char)(i * 7 + (i >> 12));
-    EXPECT_EQ(write(file, bytes, n), (int64_t)n);
-    return file;
-}
-
 TEST(stream_sends_files_among_bytes_in_order)
 {
     int fd = setup();
@@ -369,7 +397,7 @@ TEST(stream_closes_files_that_were_not_sent)
     teardown(fd);
 }
 
-TEST_MAIN(T(stream_gathers_copied_and_shared_writes_in_order),
+TEST_MAIN(T(stream_gathers_copied_and_shared_writes_in_order), T(stream_counts_what_passes),
           T(stream_reports_a_stalled_reader_and_its_recovery),
           T(stream_drain_is_told_from_the_loop_only), T(stream_close_with_a_full_queue_discards_it),
           T(stream_end_and_reset_are_told_once), T(stream_write_error_is_told_as_an_end),
