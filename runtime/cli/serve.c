@@ -110,6 +110,7 @@ static clr_gateway_options_t gateway_options(const serve_t *s)
         .idle_timeout_ms = o->keep_alive_timeout,
         .graceful_timeout_ms = o->graceful_timeout,
         .access_log = o->access_log,
+        .ws_deflate = o->ws_per_message_deflate,
         .node_tag = (uint16_t)(clr_random_u64() & 0xfff),
     };
 }

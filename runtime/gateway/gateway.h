@@ -36,6 +36,7 @@ typedef struct clr_gateway_options {
     uint64_t idle_timeout_ms;   /* keep-alive */
     uint64_t graceful_timeout_ms;
     bool access_log;
+    bool ws_deflate; /* permessage-deflate, when a client offers it */
     uint16_t node_tag;
 } clr_gateway_options_t;
 

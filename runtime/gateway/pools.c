@@ -16,6 +16,8 @@ struct clr_pools {
     unsigned http_count;
     unsigned ws_count;
     unsigned leased;
+    clr_deflate_t *deflate; /* made when it is first needed */
+    clr_buf_t scratch;
 };
 
 clr_pools_t *clr_pools_new(const clr_http_limits_t *limits)
@@ -35,6 +37,8 @@ void clr_pools_free(clr_pools_t *pools)
         clr_http_parser_free(pools->http[--pools->http_count]);
     while (pools->ws_count > 0)
         clr_ws_parser_free(pools->ws[--pools->ws_count]);
+    clr_deflate_free(pools->deflate);
+    clr_buf_deinit(&pools->scratch);
     free(pools);
 }
 
@@ -60,12 +64,13 @@ void clr_pools_give_http(clr_pools_t *pools, clr_http_parser_t *parser)
     pools->http[pools->http_count++] = parser;
 }
 
-clr_ws_parser_t *clr_pools_take_ws(clr_pools_t *pools)
+clr_ws_parser_t *clr_pools_take_ws(clr_pools_t *pools, bool deflate)
 {
     pools->leased++;
-    if (pools->ws_count > 0)
-        return pools->ws[--pools->ws_count];
-    return clr_ws_parser_new();
+    clr_ws_parser_t *parser =
+        pools->ws_count > 0 ? pools->ws[--pools->ws_count] : clr_ws_parser_new();
+    clr_ws_parser_set_deflate(parser, deflate ? clr_pools_deflate(pools) : NULL);
+    return parser;
 }
 
 void clr_pools_give_ws(clr_pools_t *pools, clr_ws_parser_t *parser)
@@ -81,4 +86,16 @@ void clr_pools_give_ws(clr_pools_t *pools, clr_ws_parser_t *parser)
     if (!clr_ws_parser_is_idle(parser))
         clr_ws_parser_reset(parser);
     pools->ws[pools->ws_count++] = parser;
+}
+
+clr_deflate_t *clr_pools_deflate(clr_pools_t *pools)
+{
+    if (!pools->deflate)
+        pools->deflate = clr_deflate_new();
+    return pools->deflate;
+}
+
+clr_buf_t *clr_pools_scratch(clr_pools_t *pools)
+{
+    return &pools->scratch;
 }

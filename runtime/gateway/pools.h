@@ -1,4 +1,5 @@
-/* pools.h: parsers that connections lease while a message is partial, so that idle ones hold none.
+/* pools.h: parsers that connections lease while a message is partial, so that idle ones hold none,
+ * and the codec that all compressed WebSockets share.
  *
  * Threads:  the loop's.
  * Lifetime: clr_pools_new() … free() when all parsers are back.
@@ -18,5 +19,12 @@ void clr_pools_free(clr_pools_t *pools);
 clr_http_parser_t *clr_pools_take_http(clr_pools_t *pools);
 void clr_pools_give_http(clr_pools_t *pools, clr_http_parser_t *parser);
 
-clr_ws_parser_t *clr_pools_take_ws(clr_pools_t *pools);
+/* deflate: compressed messages are allowed. */
+clr_ws_parser_t *clr_pools_take_ws(clr_pools_t *pools, bool deflate);
 void clr_pools_give_ws(clr_pools_t *pools, clr_ws_parser_t *parser);
+
+/* Return borrowed. */
+clr_deflate_t *clr_pools_deflate(clr_pools_t *pools);
+
+/* Room for one message; its contents are whose they were last, within a call. */
+clr_buf_t *clr_pools_scratch(clr_pools_t *pools);

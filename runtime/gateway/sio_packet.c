@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "gateway/ws_deflate.h"
 #include "proto/msgpack.h"
 
 void clr_sio_packet_out_init(clr_sio_packet_out_t *p, clr_eio_server_t *server, uint8_t type,
@@ -26,6 +27,11 @@ void clr_sio_packet_out_deinit(clr_sio_packet_out_t *p)
     if (p->payload)
         clr_shared_unref(p->payload);
     p->frames = p->payload = NULL;
+    for (size_t i = 0; i < clr_array_len(p->deflated); i++) {
+        if (p->deflated[i])
+            clr_shared_unref(p->deflated[i]);
+        p->deflated[i] = NULL;
+    }
 }
 
 bool clr_sio_packet_out_is_valid(const clr_data_t *data)
@@ -169,12 +175,24 @@ void clr_sio_packet_out_send(clr_sio_packet_out_t *p, clr_eio_session_t *s, uint
     clr_shared_unref(text);
 }
 
+/* As the connection takes them: made once for all that negotiated the same. */
+static clr_shared_t *frames_for(clr_sio_packet_out_t *p, const clr_ws_conn_t *ws)
+{
+    if (!p->frames)
+        p->frames = encode_frames(p);
+    uint8_t bits = clr_ws_deflate_bits(ws);
+    if (!bits)
+        return p->frames;
+    clr_shared_t **deflated = &p->deflated[bits - CLR_DEFLATE_BITS_MIN];
+    if (!*deflated)
+        *deflated = clr_ws_deflate_frames(p->server->gw, bits, p->frames);
+    return *deflated;
+}
+
 void clr_sio_packet_out_share(clr_sio_packet_out_t *p, clr_eio_session_t *s)
 {
     if (s->ws) {
-        if (!p->frames)
-            p->frames = encode_frames(p);
-        clr_eio_session_send_frames(s, p->frames);
+        clr_eio_session_send_frames(s, frames_for(p, s->ws));
         return;
     }
     if (!p->payload)

@@ -18,6 +18,7 @@ typedef struct clr_sio_packet_out {
     clr_strs_t attachments;
     clr_shared_t *frames;  /* WebSocket, of the packet without id; NULL: not made yet */
     clr_shared_t *payload; /* polling, likewise */
+    clr_shared_t *deflated[CLR_DEFLATE_BITS_MAX - CLR_DEFLATE_BITS_MIN + 1]; /* by window */
 } clr_sio_packet_out_t;
 
 void clr_sio_packet_out_init(clr_sio_packet_out_t *p, clr_eio_server_t *server, uint8_t type,

@@ -14,6 +14,7 @@
 #include "gateway/http_conn_internal.h"
 #include "gateway/pools.h"
 #include "gateway/ws_conn_internal.h"
+#include "gateway/ws_deflate.h"
 
 /* How long the peer may take to answer a close frame, and then to close the connection. */
 #define CLOSE_WAIT_MS   3000
@@ -180,6 +181,8 @@ static const char *error_text(int rc)
         return "a message larger than the limit";
     case CLR_EUTF8:
         return "invalid UTF-8 in a text message";
+    case CLR_EINVAL:
+        return "a compressed message that is corrupt";
     default:
         return "WebSocket protocol error";
     }
@@ -187,7 +190,9 @@ static const char *error_text(int rc)
 
 static void feed(clr_ws_conn_t *ws, clr_str_t bytes)
 {
-    clr_ws_parser_t *parser = ws->parser ? ws->parser : clr_pools_take_ws(ws->gw->pools);
+    clr_ws_parser_t *parser = ws->parser;
+    if (!parser)
+        parser = clr_pools_take_ws(ws->gw->pools, ws->deflate_bits != 0);
     ws->parser = parser;
     uint16_t code = 0;
     int rc = clr_ws_parser_feed(parser, bytes, ws->max_message, &parser_ops, ws, &code);
@@ -310,7 +315,7 @@ static bool refuse(clr_exchange_t *x)
     return false;
 }
 
-static void write_accept(clr_exchange_t *x, clr_str_t headers)
+static void write_accept(clr_exchange_t *x, clr_str_t headers, clr_str_t extensions)
 {
     clr_stream_t *s = x->conn->stream;
     char accept[CLR_WS_ACCEPT_LEN];
@@ -320,6 +325,7 @@ static void write_accept(clr_exchange_t *x, clr_str_t headers)
     clr_stream_write(s, clr_str(accept, sizeof(accept)));
     clr_stream_write(s, CLR_STR("\r\n"));
     clr_stream_write(s, headers);
+    clr_stream_write(s, extensions);
     clr_stream_write(s, CLR_STR("\r\n"));
     x->status_ = 101;
     clr_exchange_log(x);
@@ -331,8 +337,11 @@ clr_ws_conn_t *clr_ws_upgrade(clr_exchange_t *x, clr_str_t headers, size_t max_m
     CLR_ASSERT(!x->responded_ && !x->ended_);
     if (refuse(x))
         return NULL;
-    write_accept(x, headers);
     clr_gateway_t *gw = x->gw;
+    clr_buf_t extensions = {0};
+    uint8_t deflate_bits = clr_ws_deflate_negotiate(x, &extensions);
+    write_accept(x, headers, clr_buf_str(&extensions));
+    clr_buf_deinit(&extensions);
     clr_buf_t early;
     clr_stream_t *stream = clr_http_conn_detach(x->conn, &early); /* x is gone */
     clr_ws_conn_t *ws = clr_xcalloc(1, sizeof(*ws));
@@ -341,6 +350,7 @@ clr_ws_conn_t *clr_ws_upgrade(clr_exchange_t *x, clr_str_t headers, size_t max_m
     ws->ops = ops;
     ws->ctx = ctx;
     ws->max_message = max_message;
+    ws->deflate_bits = deflate_bits;
     clr_stream_set_owner(stream, ws);
     clr_stream_set_ops(stream, &stream_ops);
     clr_list_push_back(&gw->ws_conns, &ws->node);
@@ -368,6 +378,8 @@ void clr_ws_set_ctx(clr_ws_conn_t *ws, void *ctx)
 
 char *clr_ws_reserve(clr_ws_conn_t *ws, uint8_t opcode, size_t n)
 {
+    if (ws->deflate_bits && clr_ws_deflate_applies(opcode, n))
+        return clr_ws_deflate_reserve(ws, opcode, n);
     char head[CLR_WS_HEAD_MAX];
     size_t head_len = clr_ws_frame_head(head, opcode, n);
     char *at = clr_stream_reserve(ws->stream, head_len + n);
@@ -378,6 +390,10 @@ char *clr_ws_reserve(clr_ws_conn_t *ws, uint8_t opcode, size_t n)
 
 void clr_ws_commit(clr_ws_conn_t *ws)
 {
+    if (ws->deflating) {
+        clr_ws_deflate_commit(ws);
+        return;
+    }
     /* Nothing may follow a close frame. */
     clr_stream_commit(ws->stream, ws->close_sent ? 0 : ws->reserved);
     ws->reserved = 0;
@@ -385,10 +401,19 @@ void clr_ws_commit(clr_ws_conn_t *ws)
 
 void clr_ws_send(clr_ws_conn_t *ws, uint8_t opcode, clr_str_t payload)
 {
+    if (ws->deflate_bits && clr_ws_deflate_applies(opcode, payload.n)) {
+        clr_ws_deflate_send(ws, opcode, payload);
+        return;
+    }
     char *at = clr_ws_reserve(ws, opcode, payload.n);
     if (payload.n > 0)
         memcpy(at, payload.p, payload.n);
     clr_ws_commit(ws);
+}
+
+uint8_t clr_ws_deflate_bits(const clr_ws_conn_t *ws)
+{
+    return ws->deflate_bits;
 }
 
 void clr_ws_send_frames(clr_ws_conn_t *ws, clr_shared_t *frames)

@@ -42,7 +42,11 @@ void clr_ws_send(clr_ws_conn_t *ws, uint8_t opcode, clr_str_t payload);
 char *clr_ws_reserve(clr_ws_conn_t *ws, uint8_t opcode, size_t n);
 void clr_ws_commit(clr_ws_conn_t *ws);
 
-/* Queues bytes that are whole frames already, by reference: one broadcast for many. */
+/* The window in bits if messages may be compressed (ws_deflate.h), else 0. */
+uint8_t clr_ws_deflate_bits(const clr_ws_conn_t *ws);
+
+/* Queues bytes that are whole frames already, by reference: one broadcast for many. Compressed ones
+ * must be for its window. */
 void clr_ws_send_frames(clr_ws_conn_t *ws, clr_shared_t *frames);
 
 /* Queued bytes that the kernel has not taken. Over options.max_buffered the connection is closed

@@ -33,6 +33,8 @@ struct clr_ws_parser {
     uint64_t left;   /* payload bytes that wslay has not taken */
     uint64_t unread; /* payload bytes that it has not returned */
     uint8_t opcode;  /* of the message in progress, 0 when none */
+    bool compressed; /* that message is */
+    clr_deflate_t *deflate;
     clr_utf8_state_t utf8;
     clr_buf_t message; /* its fragments so far */
     char control[CONTROL_MAX];
@@ -70,13 +72,16 @@ static uint64_t head_length(const uint8_t *head)
 }
 
 /* The rules on the first two bytes (RFC 6455 section 5.2). */
-static bool head_is_allowed(const uint8_t *head, bool in_message)
+static bool head_is_allowed(const uint8_t *head, bool in_message, bool deflate)
 {
     uint8_t opcode = head[0] & 0x0f;
     bool fin = (head[0] & 0x80) != 0;
-    bool reserved = (head[0] & 0x70) != 0;
+    uint8_t reserved = head[0] & 0x70;
     bool masked = (head[1] & 0x80) != 0;
-    if (reserved || !masked)
+    if (reserved == CLR_WS_COMPRESSED && deflate &&
+        (opcode == CLR_WS_TEXT || opcode == CLR_WS_BINARY))
+        reserved = 0;
+    if (reserved != 0 || !masked)
         return false;
     if (is_control(opcode))
         return fin && opcode <= CLR_WS_PONG && (head[1] & 0x7f) <= CONTROL_MAX;
@@ -105,18 +110,29 @@ static int fail(clr_ws_parser_t *p, int error, uint16_t code)
     return error;
 }
 
+/* Of the message in progress on the wire. */
+static size_t message_limit(const clr_ws_parser_t *p)
+{
+    return p->compressed ? clr_deflate_bound(p->max_message) : p->max_message;
+}
+
 static int check_head(clr_ws_parser_t *p)
 {
-    if (p->head_len == 2 && !head_is_allowed(p->head, p->opcode != 0))
-        return fail(p, CLR_EPROTO, CLR_WS_PROTOCOL_ERROR);
+    if (p->head_len == 2) {
+        if (!head_is_allowed(p->head, p->opcode != 0, p->deflate != NULL))
+            return fail(p, CLR_EPROTO, CLR_WS_PROTOCOL_ERROR);
+        if (!is_control(p->head[0]) && p->opcode == 0)
+            p->compressed = (p->head[0] & CLR_WS_COMPRESSED) != 0;
+    }
     if (p->head_len < head_size(p->head, p->head_len))
         return 0;
     if (!head_length_is_minimal(p->head))
         return fail(p, CLR_EPROTO, CLR_WS_PROTOCOL_ERROR);
     p->left = p->unread = head_length(p->head);
     p->in_payload = true;
-    CLR_ASSERT(p->message.n <= p->max_message || p->opcode == 0);
-    if (!is_control(p->head[0]) && p->left > p->max_message - p->message.n)
+    size_t limit = message_limit(p);
+    CLR_ASSERT(p->message.n <= limit || p->opcode == 0);
+    if (!is_control(p->head[0]) && p->left > limit - p->message.n)
         return fail(p, CLR_ETOOBIG, CLR_WS_TOO_BIG);
     return 0;
 }
@@ -187,6 +203,12 @@ void clr_ws_parser_reset(clr_ws_parser_t *p)
     *p = (clr_ws_parser_t){.frames = p->frames, .message = p->message};
 }
 
+void clr_ws_parser_set_deflate(clr_ws_parser_t *p, clr_deflate_t *deflate)
+{
+    CLR_ASSERT(clr_ws_parser_is_idle(p));
+    p->deflate = deflate;
+}
+
 bool clr_ws_parser_is_idle(const clr_ws_parser_t *p)
 {
     return p->head_len == 0 && p->opcode == 0 && !p->closed;
@@ -200,11 +222,32 @@ static int stop(clr_ws_parser_t *p)
     return fail(p, CLR_ECLOSED, CLR_WS_NO_STATUS);
 }
 
+/* Decompresses the message; the result is borrowed from the codec. */
+static int decompress(clr_ws_parser_t *p, clr_str_t *payload)
+{
+    switch (clr_deflate_decode(p->deflate, *payload, p->max_message, payload)) {
+    case 0:
+        break;
+    case CLR_ETOOBIG:
+        return fail(p, CLR_ETOOBIG, CLR_WS_TOO_BIG);
+    case CLR_EPROTO:
+        return fail(p, CLR_EINVAL, CLR_WS_BAD_DATA);
+    default:
+        return fail(p, CLR_EFATAL, CLR_WS_INTERNAL);
+    }
+    if (p->opcode == CLR_WS_TEXT && !clr_utf8_is_valid(*payload))
+        return fail(p, CLR_EUTF8, CLR_WS_BAD_DATA);
+    return 0;
+}
+
 /* The message is complete. The parser is idle already while its owner handles it. */
 static int deliver(clr_ws_parser_t *p, clr_str_t payload, const clr_ws_parser_ops_t *ops, void *ctx)
 {
+    if (p->compressed && decompress(p, &payload) != 0)
+        return p->error;
     uint8_t opcode = p->opcode;
     p->opcode = 0;
+    p->compressed = false;
     p->utf8 = 0;
     int r = ops->on_message(opcode, payload, ctx);
     clr_buf_clear(&p->message);
@@ -217,7 +260,8 @@ static int deliver(clr_ws_parser_t *p, clr_str_t payload, const clr_ws_parser_op
 static int on_data(clr_ws_parser_t *p, clr_str_t piece, bool last, const clr_ws_parser_ops_t *ops,
                    void *ctx)
 {
-    if (p->opcode == CLR_WS_TEXT && !clr_utf8_feed(&p->utf8, piece))
+    bool is_text = p->opcode == CLR_WS_TEXT && !p->compressed;
+    if (is_text && !clr_utf8_feed(&p->utf8, piece))
         return fail(p, CLR_EUTF8, CLR_WS_BAD_DATA);
     if (last && p->utf8 != 0)
         return fail(p, CLR_EUTF8, CLR_WS_BAD_DATA);
@@ -306,17 +350,18 @@ static int take_whole(clr_ws_parser_t *p, const clr_ws_parser_ops_t *ops, void *
     const uint8_t *head = (const uint8_t *)p->in.p;
     size_t size = head_size(head, p->in.n);
     if (p->in.n < size || !(head[0] & 0x80) || is_control(head[0]) ||
-        !head_is_allowed(head, false) || !head_length_is_minimal(head))
+        !head_is_allowed(head, false, p->deflate != NULL) || !head_length_is_minimal(head))
         return 0;
     uint64_t len = head_length(head);
-    if (len > p->in.n - size || len > p->max_message)
+    p->compressed = (head[0] & CLR_WS_COMPRESSED) != 0;
+    if (len > p->in.n - size || len > message_limit(p))
         return 0;
     size_t n = (size_t)len;
     p->opcode = head[0] & 0x0f;
     unmask(clr_buf_reserve(&p->message, n + 1), p->in.p + size, n, head + size - 4);
     p->in = clr_str_from(p->in, size + n);
     clr_str_t payload = clr_str(p->message.p, n);
-    if (p->opcode == CLR_WS_TEXT && !clr_utf8_is_valid(payload))
+    if (p->opcode == CLR_WS_TEXT && !p->compressed && !clr_utf8_is_valid(payload))
         return fail(p, CLR_EUTF8, CLR_WS_BAD_DATA);
     int r = deliver(p, payload, ops, ctx);
     return r == 0 ? 1 : r;
@@ -364,7 +409,7 @@ int clr_ws_parser_feed(clr_ws_parser_t *p, clr_str_t in, size_t max_message,
 
 size_t clr_ws_frame_head(char out[CLR_WS_HEAD_MAX], uint8_t opcode, size_t payload_len)
 {
-    CLR_ASSERT(opcode <= 0x0f);
+    CLR_ASSERT((opcode & ~CLR_WS_COMPRESSED) <= 0x0f);
     size_t bytes = payload_len < 126 ? 0 : payload_len <= UINT16_MAX ? 2 : 8;
     out[0] = (char)(0x80 | opcode);
     out[1] = (char)(bytes == 0 ? payload_len : bytes == 2 ? 126 : 127);

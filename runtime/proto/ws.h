@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "proto/deflate.h"
 
 enum clr_ws_opcode {
     CLR_WS_TEXT = 1,
@@ -51,13 +52,21 @@ void clr_ws_parser_reset(clr_ws_parser_t *p);
 /* No byte of a frame and no fragment is held, and no close frame or error has ended the stream. */
 bool clr_ws_parser_is_idle(const clr_ws_parser_t *p);
 
+/* Of an idle parser: compressed messages are allowed from now on, until the reset, and decompressed
+ * by that codec, which is borrowed. NULL: they are not. */
+void clr_ws_parser_set_deflate(clr_ws_parser_t *p, clr_deflate_t *deflate);
+
 /* Feeds all of `in`. 0, or negative with the close code to send in *close_code: CLR_EPROTO (1002),
- * CLR_EUTF8 (1007), CLR_ETOOBIG (1009, a message over max_message bytes), CLR_ECLOSED (a callback
- * stopped; no code to send). After one of these, and after on_close, input is dropped until the
- * reset. */
+ * CLR_EUTF8 (1007), CLR_EINVAL (1007, a compressed message is corrupt), CLR_ETOOBIG (1009, a
+ * message over max_message bytes, decompressed), CLR_EFATAL (1011, no memory to decompress),
+ * CLR_ECLOSED (a callback stopped; no code to send). After one of these, and after on_close, input
+ * is dropped until the reset. */
 CLR_NODISCARD int clr_ws_parser_feed(clr_ws_parser_t *p, clr_str_t in, size_t max_message,
                                      const clr_ws_parser_ops_t *ops, void *ctx,
                                      uint16_t *close_code);
+
+/* RSV1, to be added to the opcode of a message that is compressed. */
+#define CLR_WS_COMPRESSED 0x40
 
 /* Writes the head of an unmasked, unfragmented frame (server to client). Returns its 2, 4 or 10
  * bytes. */

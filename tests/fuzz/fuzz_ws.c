@@ -43,11 +43,12 @@ static int on_close(uint16_t code, clr_str_t reason, void *ctx)
     return 0;
 }
 
-static clr_buf_t run(clr_str_t in, size_t step)
+static clr_buf_t run(clr_str_t in, size_t step, clr_deflate_t *deflate)
 {
     static const clr_ws_parser_ops_t ops = {on_message, on_ping, on_pong, on_close};
     clr_buf_t log = {0};
     clr_ws_parser_t *p = clr_ws_parser_new();
+    clr_ws_parser_set_deflate(p, deflate);
     int r = 0;
     while (r == 0 && in.n > 0) {
         size_t n = step < in.n ? step : in.n;
@@ -68,9 +69,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     clr_str_t in = clr_str((const char *)data + 1, size - 1);
-    clr_buf_t whole = run(in, SIZE_MAX);
-    clr_buf_t bytes = run(in, 1);
-    clr_buf_t pieces = run(in, data[0] + 1u);
+    clr_deflate_t *deflate = data[0] & 1 ? clr_deflate_new() : NULL;
+    clr_buf_t whole = run(in, SIZE_MAX, deflate);
+    clr_buf_t bytes = run(in, 1, deflate);
+    clr_buf_t pieces = run(in, data[0] + 1u, deflate);
+    clr_deflate_free(deflate);
     CLR_ASSERT(clr_str_eq(clr_buf_str(&whole), clr_buf_str(&bytes)));
     CLR_ASSERT(clr_str_eq(clr_buf_str(&whole), clr_buf_str(&pieces)));
     clr_buf_deinit(&whole);

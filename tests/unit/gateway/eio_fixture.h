@@ -8,6 +8,7 @@
 #include "gateway/dispatch.h"
 #include "gateway/eio_server.h"
 #include "gateway/eio_session.h"
+#include "link/page.h"
 
 #define SOCKETIO_SERVER                                                                            \
     "{\"kind\":\"socketio\",\"path\":\"/socket.io\",\"ping_interval_ms\":25000,"                   \
@@ -24,6 +25,7 @@ typedef struct fake {
     clr_buf_t in;
     size_t taken; /* bytes of the frame returned last */
     clr_buf_t out;
+    clr_page_t *page; /* where a worker counts the frames that it began */
     bool gone;
     int gone_reason;
     bool is_ready;
@@ -115,6 +117,13 @@ CLR_UNUSED static void fake_credit(fake_t *f, uint32_t count)
     fake_flush(f);
 }
 
+/* It begins so many more of the frames that cost credit. */
+CLR_UNUSED static void fake_begin(fake_t *f, int count)
+{
+    for (int i = 0; i < count; i++)
+        clr_page_begin(f->page);
+}
+
 CLR_UNUSED static void fake_server(fake_t *f, uint16_t number, const char *json)
 {
     size_t at = clr_frame_begin(&f->out, CLR_FRAME_SERVER, 0, 0);
@@ -180,6 +189,10 @@ CLR_UNUSED static void fake_attach(fake_t *f, unsigned number)
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
     f->fd = fds[0];
     EXPECT_EQ(clr_worker_attach(&f->w, &gw, fds[1], number, CLR_STR("{}"), &fake_ops, f), 0);
+    f->page = clr_page_private();
+    ssize_t n = clr_page_receive(f->fd, clr_buf_reserve(&f->in, 1024), 1024, &f->page);
+    EXPECT(n > 0);
+    f->in.n += (size_t)n;
     fake_expect(f, CLR_FRAME_CONFIG);
 }
 
@@ -203,6 +216,7 @@ CLR_UNUSED static void fake_close(fake_t *f)
 {
     close(f->fd);
     fake_wait_gone(f);
+    clr_page_drop(f->page);
     clr_buf_deinit(&f->in);
     clr_buf_deinit(&f->out);
 }
@@ -331,6 +345,10 @@ static void ws_send(ws_t *ws, uint8_t first, clr_str_t payload)
     clr_buf_putc(&out, (char)first);
     if (payload.n < 126) {
         clr_buf_putc(&out, (char)(0x80 | payload.n));
+    } else if (payload.n < 65536) {
+        clr_buf_putc(&out, (char)(0x80 | 126));
+        clr_buf_putc(&out, (char)(payload.n >> 8));
+        clr_buf_putc(&out, (char)payload.n);
     } else {
         clr_buf_putc(&out, (char)(0x80 | 127));
         for (int i = 7; i >= 0; i--)

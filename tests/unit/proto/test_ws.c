@@ -105,11 +105,12 @@ static const char *error_name(int r)
 {
     return r == CLR_EPROTO    ? "protocol"
            : r == CLR_EUTF8   ? "utf-8"
+           : r == CLR_EINVAL  ? "corrupt"
            : r == CLR_ETOOBIG ? "too big"
                               : "?";
 }
 
-static void run_ws(clr_str_t input, size_t step, clr_buf_t *events)
+static void run(clr_str_t input, size_t step, clr_deflate_t *deflate, clr_buf_t *events)
 {
     clr_buf_t bytes = {0};
     clr_str_t line;
@@ -120,6 +121,7 @@ static void run_ws(clr_str_t input, size_t step, clr_buf_t *events)
             golden_unescape(&bytes, clr_str_from(line, 4));
     }
     clr_ws_parser_t *p = clr_ws_parser_new();
+    clr_ws_parser_set_deflate(p, deflate);
     int r = 0;
     for (size_t at = 0; at < bytes.n && r == 0;) {
         size_t n = step < bytes.n - at ? step : bytes.n - at;
@@ -139,9 +141,26 @@ static void run_ws(clr_str_t input, size_t step, clr_buf_t *events)
     clr_buf_deinit(&bytes);
 }
 
+static void run_plain(clr_str_t input, size_t step, clr_buf_t *events)
+{
+    run(input, step, NULL, events);
+}
+
+static void run_deflate(clr_str_t input, size_t step, clr_buf_t *events)
+{
+    clr_deflate_t *deflate = clr_deflate_new();
+    run(input, step, deflate, events);
+    clr_deflate_free(deflate);
+}
+
 TEST(ws_golden)
 {
-    golden_run_feeds("websocket", run_ws);
+    golden_run_feeds("websocket", run_plain);
+}
+
+TEST(ws_golden_deflate)
+{
+    golden_run_feeds("websocket-deflate", run_deflate);
 }
 
 static int stop_message(uint8_t opcode, clr_str_t payload, void *ctx)
@@ -273,5 +292,6 @@ TEST(ws_codes)
     EXPECT(!clr_ws_code_is_sendable(5000));
 }
 
-TEST_MAIN(T(ws_golden), T(ws_callback_stops_the_feed), T(ws_reset_in_the_middle_of_a_frame),
-          T(ws_large_message_in_all_ways), T(ws_frame_head), T(ws_accept_key), T(ws_codes))
+TEST_MAIN(T(ws_golden), T(ws_golden_deflate), T(ws_callback_stops_the_feed),
+          T(ws_reset_in_the_middle_of_a_frame), T(ws_large_message_in_all_ways), T(ws_frame_head),
+          T(ws_accept_key), T(ws_codes))
