@@ -41,6 +41,7 @@ typedef struct serve {
     clr_home_t home;
     clr_python_t python;
     char *public_dir;
+    clr_proxy_t *proxy; /* NULL: none is trusted */
     clr_listen_t listen;
     clr_buf_t urls;
     clr_loop_t loop;
@@ -94,6 +95,7 @@ static clr_gateway_options_t gateway_options(const serve_t *s)
     const clr_options_t *o = s->options;
     return (clr_gateway_options_t){
         .root_path = o->root_path ? o->root_path : "",
+        .proxy = s->proxy,
         .public_dir = s->public_dir,
         .socketio_path = o->socketio_path,
         .cors_allowed_origins = o->cors_allowed_origins,
@@ -109,6 +111,10 @@ static clr_gateway_options_t gateway_options(const serve_t *s)
         .body_timeout_ms = o->body_timeout,
         .idle_timeout_ms = o->keep_alive_timeout,
         .graceful_timeout_ms = o->graceful_timeout,
+        .limit_concurrency = o->limit_concurrency,
+        .ws_ping_interval_ms = o->ws_ping_interval,
+        .ws_ping_timeout_ms = o->ws_ping_timeout,
+        .ws_max_size = (size_t)o->ws_max_size,
         .access_log = o->access_log,
         .ws_deflate = o->ws_per_message_deflate,
         .node_tag = (uint16_t)(clr_random_u64() & 0xfff),
@@ -132,6 +138,16 @@ static int find_python(serve_t *s)
     clr_log_debug(LOG, "Python %s at %s, library %s", s->python.version, s->python.executable,
                   s->python.library ? s->python.library : "none");
     return CLR_EXIT_OK;
+}
+
+static int prepare_proxy(serve_t *s)
+{
+    const char *list = s->options->forwarded_allow_ips;
+    clr_error_t err = {0};
+    if (!s->options->proxy_headers || !list || clr_proxy_new(&s->proxy, list, &err) == 0)
+        return CLR_EXIT_OK;
+    clr_error_wrap(&err, "--forwarded-allow-ips");
+    return complain_error(s, CLR_EXIT_USAGE, &err);
 }
 
 static int check_root_path(const serve_t *s)
@@ -355,6 +371,9 @@ static void run(serve_t *s)
         .home = &s->home,
         .loop = s->options->loop,
         .log_level = s->options->log_level,
+        .root_path = s->gw.options.root_path,
+        .lifespan = s->options->lifespan,
+        .factory = s->options->factory,
         .graceful_timeout_ms = s->options->graceful_timeout,
     };
     start_signals(s);
@@ -388,6 +407,8 @@ static int prepare(serve_t *s)
     int status = check_ready_fd(s);
     if (status == CLR_EXIT_OK)
         status = check_root_path(s);
+    if (status == CLR_EXIT_OK)
+        status = prepare_proxy(s);
     if (status != CLR_EXIT_OK)
         return status;
     if (clr_listen_prepare(&s->listen, s->options, &err) < 0)
@@ -418,6 +439,7 @@ int clr_serve(const clr_options_t *options)
     clr_python_deinit(&s->python);
     clr_home_deinit(&s->home);
     clr_app_deinit(&s->app);
+    clr_proxy_free(s->proxy);
     free(s->public_dir);
     free(s);
     return status;

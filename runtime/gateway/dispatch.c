@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "clrun/version.h"
+#include "gateway/app_request.h"
 #include "gateway/eio_server.h"
 #include "gateway/eio_session.h"
 #include "gateway/worker_frames.h"
@@ -16,6 +17,10 @@
 
 /* More than any worker grants; a number above it is a mistake of the worker's. */
 #define CREDIT_MAX (1u << 24)
+
+/* A worker that has given back no credit for so long is busy with something: what came after may go
+ * to another. */
+#define SILENT_MS 50
 
 /* How often a congested worker is looked at when no CREDIT frame does it. */
 #define CONGESTED_CHECK_MS 100
@@ -40,6 +45,12 @@ struct clr_worker {
     size_t queue_from;
     clr_list_t sessions; /* clr_eio_session_t.node_ */
     clr_timer_t recheck;
+    clr_list_t requests; /* clr_app_request_t.node_ */
+    uint32_t request_count;
+    uint32_t asked;    /* creditable frames it has not given back */
+    uint64_t asked_ms; /* since when there are some, or it last gave some back */
+    bool has_app;
+    bool granted; /* the first CREDIT came, which gives nothing back */
 };
 
 struct clr_dispatch {
@@ -113,6 +124,7 @@ static void set_congested(clr_worker_t *w, bool congested)
                  w->number);
     clr_list_each(node, &w->sessions)
         clr_eio_session_pause(clr_container_of(node, clr_eio_session_t, node_), congested);
+    clr_app_worker_congested(&w->requests);
     if (congested)
         clr_loop_timer_start(w->gw->loop, &w->recheck, CONGESTED_CHECK_MS);
     else
@@ -136,14 +148,29 @@ static void on_recheck(clr_timer_t *t)
         clr_loop_timer_start(w->gw->loop, t, CONGESTED_CHECK_MS);
 }
 
+/* A request or event is on its way to it. */
+static void note_asked(clr_worker_t *w, uint8_t type)
+{
+    if (clr_frame_is_creditable(type) && w->asked++ == 0)
+        w->asked_ms = clr_loop_now(w->gw->loop);
+}
+
+static void note_given_back(clr_worker_t *w, uint32_t count)
+{
+    if (w->granted)
+        w->asked -= count < w->asked ? count : w->asked;
+    w->granted = true;
+    w->asked_ms = clr_loop_now(w->gw->loop);
+}
+
 clr_buf_t *clr_worker_begin(clr_worker_t *w, uint8_t type, uint8_t flags, uint64_t stream)
 {
+    note_asked(w, type);
     CLR_ASSERT(w->state != CLR_WORKER_GONE);
     bool creditable = clr_frame_is_creditable(type);
     /* An answer to the worker itself may pass those that wait; frames of clients keep their order.
      */
-    w->queued = (queued_bytes(w) > 0 && type != CLR_FRAME_REPLY && type != CLR_FRAME_CONFIG) ||
-                (creditable && w->credit == 0);
+    w->queued = (queued_bytes(w) > 0 && !clr_frame_passes(type)) || (creditable && w->credit == 0);
     if (creditable && !w->queued)
         w->credit--;
     clr_buf_t *out = w->queued ? &w->queue : clr_link_out(w->link);
@@ -224,11 +251,17 @@ static int on_ready(clr_worker_t *w)
     w->state = CLR_WORKER_READY;
     if (w->ops->on_ready)
         w->ops->on_ready(w, w->ctx);
+    clr_app_pump(w->gw);
     clr_list_t waiting;
     clr_list_take(&waiting, &w->gw->dispatch->waiting);
     for (clr_list_t *node; (node = clr_list_pop_front(&waiting));)
         clr_eio_session_place(clr_container_of(node, clr_eio_session_t, node_));
     return 0;
+}
+
+static int on_app(clr_worker_t *w, const clr_frame_t *frame)
+{
+    return w->state == CLR_WORKER_LOADING ? clr_app_declare(w->gw, w, frame) : CLR_EPROTO;
 }
 
 static int on_failed(clr_worker_t *w, const clr_frame_t *frame)
@@ -251,6 +284,8 @@ static int on_credit(clr_worker_t *w, const clr_frame_t *frame)
         return CLR_EPROTO;
     w->credit += count;
     release_queue(w);
+    note_given_back(w, count);
+    clr_app_pump(w->gw);
     return 0;
 }
 
@@ -303,6 +338,8 @@ static int on_frame(const clr_frame_t *frame, void *ctx)
         return on_hello(w, frame);
     case CLR_FRAME_SERVER:
         return on_server(w, frame);
+    case CLR_FRAME_APP:
+        return on_app(w, frame);
     case CLR_FRAME_READY:
         return frame->payload.n == 0 ? on_ready(w) : CLR_EPROTO;
     case CLR_FRAME_FAILED:
@@ -333,6 +370,7 @@ static void on_down(int reason, void *ctx)
         clr_eio_session_close(clr_container_of(node, clr_eio_session_t, node_),
                               CLR_REASON_TRANSPORT_ERROR, "its worker is gone");
     clr_eio_worker_gone(w->gw->dispatch->eio, w);
+    clr_app_worker_gone(w->gw, &w->requests);
     clr_link_close(w->link);
 }
 
@@ -357,6 +395,7 @@ int clr_worker_attach(clr_worker_t **out, clr_gateway_t *gw, int fd, unsigned nu
     w->number = number;
     w->state = CLR_WORKER_LOADING;
     clr_list_init(&w->sessions);
+    clr_list_init(&w->requests);
     clr_timer_init(&w->recheck, on_recheck);
     int rc = clr_link_open(&w->link, gw->loop, fd, &link_ops, w);
     if (rc != 0) {
@@ -378,6 +417,7 @@ void clr_worker_stop(clr_worker_t *w, uint32_t grace_ms)
     w->state = CLR_WORKER_STOPPING;
     clr_buf_append_le(clr_worker_begin(w, CLR_FRAME_STOP, 0, 0), grace_ms, 4);
     clr_worker_end(w);
+    clr_app_worker_unready(w->gw);
 }
 
 void clr_worker_detach(clr_worker_t *w)
@@ -465,4 +505,66 @@ uint32_t clr_dispatch_ready_count(const clr_gateway_t *gw)
             count++;
     }
     return count;
+}
+
+/* ---- requests of the application ---- */
+
+void clr_worker_set_app(clr_worker_t *w)
+{
+    w->has_app = true;
+}
+
+void clr_worker_add_request(clr_worker_t *w, clr_list_t *node)
+{
+    clr_list_push_back(&w->requests, node);
+    w->request_count++;
+}
+
+void clr_worker_remove_request(clr_worker_t *w, clr_list_t *node)
+{
+    CLR_ASSERT(w->request_count > 0);
+    clr_list_remove(node);
+    w->request_count--;
+}
+
+static bool takes_requests(const clr_worker_t *w)
+{
+    return w->state == CLR_WORKER_READY && w->has_app;
+}
+
+static bool is_silent(const clr_worker_t *w)
+{
+    return w->asked > 0 && clr_loop_now(w->gw->loop) - w->asked_ms > SILENT_MS;
+}
+
+static bool has_less_to_do(const clr_worker_t *a, const clr_worker_t *b)
+{
+    if (a->request_count != b->request_count)
+        return a->request_count < b->request_count;
+    return a->sockets < b->sockets;
+}
+
+clr_worker_t *clr_dispatch_choose_app(const clr_gateway_t *gw)
+{
+    clr_worker_t *best = NULL;
+    clr_list_each(node, &gw->dispatch->workers)
+    {
+        clr_worker_t *w = clr_container_of(node, clr_worker_t, node_);
+        if (!takes_requests(w) || w->congested || w->credit == 0 || queued_bytes(w) > 0 ||
+            is_silent(w))
+            continue;
+        if (!best || has_less_to_do(w, best))
+            best = w;
+    }
+    return best;
+}
+
+bool clr_dispatch_has_app_worker(const clr_gateway_t *gw)
+{
+    clr_list_each(node, &gw->dispatch->workers)
+    {
+        if (takes_requests(clr_container_of(node, clr_worker_t, node_)))
+            return true;
+    }
+    return false;
 }

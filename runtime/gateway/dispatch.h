@@ -64,7 +64,12 @@ void clr_dispatch_init(clr_gateway_t *gw);
 void clr_dispatch_deinit(clr_gateway_t *gw);
 
 /* What a stream id of the link stands for: the first member of the object. */
-enum clr_object_kind { CLR_OBJECT_SOCKET = 1, CLR_OBJECT_SESSION, CLR_OBJECT_ORIGIN };
+enum clr_object_kind {
+    CLR_OBJECT_SOCKET = 1,
+    CLR_OBJECT_SESSION,
+    CLR_OBJECT_ORIGIN,
+    CLR_OBJECT_REQUEST,
+};
 
 typedef struct clr_object {
     uint8_t kind;
@@ -94,6 +99,20 @@ void clr_worker_add_session(clr_worker_t *w, clr_list_t *session);
 
 /* Sockets and Engine.IO sessions it owns; what clr_dispatch_choose() compares. */
 void clr_worker_count_socket(clr_worker_t *w, int delta);
+
+/* It has an application (APP frame). */
+void clr_worker_set_app(clr_worker_t *w);
+
+/* The requests it has, by their node. */
+void clr_worker_add_request(clr_worker_t *w, clr_list_t *node);
+void clr_worker_remove_request(clr_worker_t *w, clr_list_t *node);
+
+/* Where the next request goes: of the ready workers that keep up, the one with the fewest requests
+ * in progress. NULL: it has to wait, since a worker that does not answer would keep it. */
+clr_worker_t *clr_dispatch_choose_app(const clr_gateway_t *gw);
+
+/* A worker with an application is ready. */
+bool clr_dispatch_has_app_worker(const clr_gateway_t *gw);
 
 /* Links a session in until a worker is ready (clr_eio_session_place). */
 void clr_dispatch_wait(clr_gateway_t *gw, clr_list_t *session);

@@ -2,6 +2,7 @@
 #include "gateway/gateway.h"
 
 #include "base/assert.h"
+#include "gateway/app_request.h"
 #include "gateway/dispatch.h"
 #include "gateway/http_conn.h"
 #include "gateway/pools.h"
@@ -17,6 +18,7 @@ void clr_gateway_init(clr_gateway_t *gw, clr_loop_t *loop, const clr_gateway_opt
     clr_list_init(&gw->routes);
     clr_list_init(&gw->servers);
     gw->pools = clr_pools_new(&gw->options.http);
+    gw->app = clr_app_requests_new(gw);
     clr_dispatch_init(gw);
 }
 
@@ -24,6 +26,7 @@ void clr_gateway_deinit(clr_gateway_t *gw)
 {
     CLR_ASSERT(clr_gateway_is_idle(gw));
     clr_dispatch_deinit(gw);
+    clr_app_requests_free(gw->app);
     clr_router_clear(gw);
     clr_pools_free(gw->pools);
 }
@@ -37,6 +40,7 @@ void clr_gateway_set_ready(clr_gateway_t *gw)
 void clr_gateway_drain(clr_gateway_t *gw)
 {
     gw->draining = true;
+    clr_app_shutdown(gw);
     clr_http_conns_drain(gw);
 }
 

@@ -35,6 +35,11 @@ typedef struct clr_gateway_options {
     uint64_t body_timeout_ms;   /* between two pieces of a body */
     uint64_t idle_timeout_ms;   /* keep-alive */
     uint64_t graceful_timeout_ms;
+    /* Of the application's requests and WebSockets (app_request.h). */
+    uint64_t limit_concurrency;   /* at once; beyond: 503. 0: no limit */
+    uint64_t ws_ping_interval_ms; /* 0: no pings */
+    uint64_t ws_ping_timeout_ms;
+    size_t ws_max_size;
     bool access_log;
     bool ws_deflate; /* permessage-deflate, when a client offers it */
     uint16_t node_tag;
@@ -52,6 +57,7 @@ struct clr_gateway {
     struct clr_pools *pools;       /* parsers to lease (pools.h) */
     clr_list_t servers;            /* clr_eio_server_t (eio_server.h), in order of declaration */
     struct clr_dispatch *dispatch; /* workers, credit and queues (dispatch.h) */
+    struct clr_app_requests *app;  /* requests that the application answers (app_request.h) */
 };
 
 void clr_gateway_init(clr_gateway_t *gw, clr_loop_t *loop, const clr_gateway_options_t *options);

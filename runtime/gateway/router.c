@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "gateway/app_request.h"
 #include "gateway/static.h"
 
 typedef struct route {
@@ -91,6 +92,8 @@ void clr_router_route(clr_exchange_t *x)
         x->handler = route->handler;
     else if (clr_static_has(x, path))
         x->handler = &clr_static_handler;
+    else if (clr_app_is_known(x->gw))
+        x->handler = &clr_app_handler;
     else
         x->handler = &not_found_handler;
 }

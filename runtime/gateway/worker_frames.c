@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/utf8.h"
+#include "gateway/app_request.h"
 #include "gateway/eio_app.h"
 #include "gateway/eio_origin.h"
 #include "gateway/sio_emit.h"
@@ -256,6 +257,18 @@ int clr_worker_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *fram
         return clr_eio_app_frame(gw, w, frame);
     case CLR_FRAME_ORIGIN_RESULT:
         return clr_eio_origin_result(gw, w, frame);
+    case CLR_FRAME_HTTP_START:
+    case CLR_FRAME_HTTP_DATA:
+    case CLR_FRAME_HTTP_TRAILERS:
+    case CLR_FRAME_HTTP_HINT:
+    case CLR_FRAME_HTTP_FILE:
+    case CLR_FRAME_HTTP_TAKE:
+    case CLR_FRAME_HTTP_ABORT:
+    case CLR_FRAME_HTTP_REJECT:
+    case CLR_FRAME_WS_ACCEPT:
+    case CLR_FRAME_WS_SEND:
+    case CLR_FRAME_WS_CLOSE:
+        return clr_app_frame(gw, w, frame);
     default:
         return CLR_EPROTO;
     }

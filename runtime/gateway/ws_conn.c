@@ -148,24 +148,29 @@ static int on_message(uint8_t opcode, clr_str_t payload, void *ctx)
 static int on_ping(clr_str_t payload, void *ctx)
 {
     clr_ws_conn_t *ws = ctx;
-    if (!ws->close_sent)
+    bool unread = ws->paced && clr_stream_pending(ws->stream) > ws->gw->options.max_buffered;
+    if (!ws->close_sent && !unread)
         clr_ws_send(ws, CLR_WS_PONG, payload);
     return is_over(ws);
 }
 
 static int on_pong(clr_str_t payload, void *ctx)
 {
+    clr_ws_conn_t *ws = ctx;
     (void)payload;
-    return is_over(ctx);
+    if (ws->ops->on_pong)
+        ws->ops->on_pong(ws);
+    return is_over(ws);
 }
 
 static int on_close(uint16_t code, clr_str_t reason, void *ctx)
 {
-    (void)reason;
     clr_ws_conn_t *ws = ctx;
     if (ws->close_sent) {
         note_end(ws, ws->code, true, "closed");
     } else {
+        if (ws->ops->on_peer_close)
+            ws->ops->on_peer_close(ws, code, reason);
         note_end(ws, code, true, "the client closed");
         write_close(ws, code == CLR_WS_NO_STATUS ? 0 : code, CLR_STR_EMPTY);
     }
@@ -253,7 +258,7 @@ static void on_stalled(clr_stream_t *s)
 {
     clr_ws_conn_t *ws = clr_stream_owner(s);
     size_t pending = clr_stream_pending(s);
-    if (pending <= ws->gw->options.max_buffered || ws->ended)
+    if (pending <= ws->gw->options.max_buffered || ws->ended || ws->paced)
         return;
     char host[46];
     uint16_t port;
@@ -292,27 +297,26 @@ static clr_str_t header(const clr_exchange_t *x, clr_str_t name)
     return clr_http_head_get(x->head, name);
 }
 
-/* Answers what is wrong with the handshake; false if nothing is. */
-static bool refuse(clr_exchange_t *x)
+bool clr_ws_check(clr_exchange_t *x)
 {
     const clr_http_head_t *h = x->head;
     if (!clr_str_eq(h->method, CLR_STR("GET")) || h->minor < 1 || h->has_body || !h->upgrade ||
         !clr_str_has_token(header(x, CLR_STR("upgrade")), CLR_STR("websocket"))) {
         clr_exchange_error(x, 400, "not a WebSocket handshake");
-        return true;
+        return false;
     }
     if (!clr_str_eq(header(x, CLR_STR("sec-websocket-version")), CLR_STR("13"))) {
         clr_exchange_respond(x, 426,
                              CLR_STR("Upgrade: websocket\r\nConnection: Upgrade\r\n"
                                      "Sec-WebSocket-Version: 13\r\n"),
                              CLR_STR_EMPTY);
-        return true;
+        return false;
     }
     if (!clr_ws_key_is_valid(header(x, CLR_STR("sec-websocket-key")))) {
         clr_exchange_error(x, 400, "bad Sec-WebSocket-Key");
-        return true;
+        return false;
     }
-    return false;
+    return true;
 }
 
 static void write_accept(clr_exchange_t *x, clr_str_t headers, clr_str_t extensions)
@@ -335,7 +339,7 @@ clr_ws_conn_t *clr_ws_upgrade(clr_exchange_t *x, clr_str_t headers, size_t max_m
                               const clr_ws_ops_t *ops, void *ctx)
 {
     CLR_ASSERT(!x->responded_ && !x->ended_);
-    if (refuse(x))
+    if (!clr_ws_check(x))
         return NULL;
     clr_gateway_t *gw = x->gw;
     clr_buf_t extensions = {0};
@@ -430,6 +434,16 @@ size_t clr_ws_pending(const clr_ws_conn_t *ws)
 void clr_ws_want_drain(clr_ws_conn_t *ws)
 {
     clr_stream_want_drain(ws->stream);
+}
+
+void clr_ws_set_paced(clr_ws_conn_t *ws)
+{
+    ws->paced = 1;
+}
+
+bool clr_ws_is_reading(const clr_ws_conn_t *ws)
+{
+    return clr_stream_is_reading(ws->stream);
 }
 
 void clr_ws_pause(clr_ws_conn_t *ws, bool paused)

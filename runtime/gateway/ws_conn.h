@@ -24,9 +24,18 @@ typedef struct clr_ws_ops {
     void (*on_closed)(clr_ws_conn_t *ws, uint16_t code, bool clean, const char *why);
     /* The queue went empty after clr_ws_want_drain(). May be NULL. */
     void (*on_drain)(clr_ws_conn_t *ws);
+    /* The peer's close frame came first: its code (CLR_WS_NO_STATUS: none) and reason, valid UTF-8
+     * and borrowed. on_closed follows. May be NULL. */
+    void (*on_peer_close)(clr_ws_conn_t *ws, uint16_t code, clr_str_t reason);
+    /* May be NULL. */
+    void (*on_pong)(clr_ws_conn_t *ws);
 } clr_ws_ops_t;
 
-/* Checks the handshake (method, version 13, key); on failure answers 400 or 426 itself and returns
+/* Whether the request is a handshake (method, version 13, key); if not, answers 400 or 426. For
+ * those who accept it later. */
+CLR_NODISCARD bool clr_ws_check(clr_exchange_t *x);
+
+/* Checks the handshake; on failure answers 400 or 426 itself and returns
  * NULL. On success the 101 is queued (with `headers`, complete lines) and the exchange is over. */
 clr_ws_conn_t *clr_ws_upgrade(clr_exchange_t *x, clr_str_t headers, size_t max_message,
                               const clr_ws_ops_t *ops, void *ctx);
@@ -54,6 +63,10 @@ void clr_ws_send_frames(clr_ws_conn_t *ws, clr_shared_t *frames);
 size_t clr_ws_pending(const clr_ws_conn_t *ws);
 void clr_ws_want_drain(clr_ws_conn_t *ws);
 
+/* Its owner sends no more than the client takes: what is queued closes it no more, and pings are
+ * not answered while too much is. */
+void clr_ws_set_paced(clr_ws_conn_t *ws);
+
 /* Flushes the queue, sends a close frame (code 0: none with no status), waits for the peer's close,
  * bounded. */
 void clr_ws_close(clr_ws_conn_t *ws, uint16_t code, clr_str_t reason);
@@ -63,6 +76,7 @@ void clr_ws_kill(clr_ws_conn_t *ws, const char *why);
 
 /* Stops and resumes reading (backpressure). What one read brought is still handed over. */
 void clr_ws_pause(clr_ws_conn_t *ws, bool paused);
+bool clr_ws_is_reading(const clr_ws_conn_t *ws);
 
 /* Drops all of them (shutdown); each on_closed still comes. */
 void clr_ws_conns_kill(clr_gateway_t *gw, const char *why);

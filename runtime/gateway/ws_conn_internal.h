@@ -20,5 +20,5 @@ struct clr_ws_conn {
     uint16_t code;
     uint8_t deflate_bits; /* the window that was negotiated; 0: no compression */
     uint8_t deflating;    /* opcode, between reserve and commit of a message to compress */
-    unsigned ended : 1, clean : 1, close_sent : 1;
+    unsigned ended : 1, clean : 1, close_sent : 1, paced : 1;
 };

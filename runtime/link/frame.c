@@ -117,6 +117,24 @@ bool clr_frame_is_creditable(uint8_t type)
     }
 }
 
+bool clr_frame_passes(uint8_t type)
+{
+    switch (type) {
+    case CLR_FRAME_CONFIG:
+    case CLR_FRAME_REPLY:
+    case CLR_FRAME_STATE:
+    case CLR_FRAME_HTTP_BODY:
+    case CLR_FRAME_HTTP_WINDOW:
+    case CLR_FRAME_HTTP_GONE:
+    case CLR_FRAME_HTTP_FILE_DONE:
+    case CLR_FRAME_WS_MESSAGE:
+    case CLR_FRAME_WS_GONE:
+        return true;
+    default:
+        return false;
+    }
+}
+
 const char *clr_frame_name(uint8_t type)
 {
     return kinds[type].from ? kinds[type].name : "?";

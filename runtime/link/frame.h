@@ -33,6 +33,10 @@ void clr_frame_head(char out[CLR_FRAME_HEAD_SIZE], uint8_t type, uint8_t flags, 
 /* Whether a frame of this type from the gateway costs the worker work, and so one credit. */
 bool clr_frame_is_creditable(uint8_t type);
 
+/* Whether a frame from the gateway may overtake those that wait for credit: answers to the worker,
+ * and what belongs to a request that it has. Frames of other clients keep their order. */
+bool clr_frame_passes(uint8_t type);
+
 /* "SIO_EVENT", or "?" for an unknown type. */
 const char *clr_frame_name(uint8_t type);
 

@@ -26,6 +26,9 @@ typedef struct clr_pool_options {
     const clr_home_t *home;
     const char *loop;      /* "asyncio" or "uvloop" */
     const char *log_level; /* as on the command line */
+    const char *root_path; /* "" or "/prefix" */
+    const char *lifespan;  /* "auto", "on" or "off" */
+    bool factory;          /* the app's object is a function that makes the app */
     uint64_t graceful_timeout_ms;
 } clr_pool_options_t;
 

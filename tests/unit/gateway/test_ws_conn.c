@@ -51,7 +51,8 @@ static void on_drain(clr_ws_conn_t *ws)
     drains++;
 }
 
-static const clr_ws_ops_t ops = {on_message, on_closed, on_drain};
+static const clr_ws_ops_t ops = {
+    .on_message = on_message, .on_closed = on_closed, .on_drain = on_drain};
 
 static void upgrade(clr_exchange_t *x)
 {

@@ -1,0 +1,111 @@
+/* app_body.c: a request's body on its way to the worker. */
+#include "base/assert.h"
+#include "gateway/app_internal.h"
+
+static void send_piece(clr_app_request_t *r, clr_str_t piece, bool end)
+{
+    clr_write_str(
+        clr_worker_begin(r->worker, CLR_FRAME_HTTP_BODY, end ? CLR_FRAME_END : 0, r->handle),
+        piece);
+    clr_worker_end(r->worker);
+    r->untaken += (uint32_t)piece.n;
+    r->end_sent = end;
+    r->split = 1;
+}
+
+void clr_app_drop_kept(clr_app_request_t *r)
+{
+    if (!r->kept)
+        return;
+    r->kept = 0;
+    r->split = 1;
+    clr_buf_clear(&r->body);
+}
+
+static bool is_last(const clr_exchange_t *x)
+{
+    return !x->head->chunked && x->received_ == x->head->content_length;
+}
+
+static bool has_worker(const clr_app_request_t *r)
+{
+    return r->worker != NULL;
+}
+
+void clr_app_on_body(clr_exchange_t *x, clr_str_t piece)
+{
+    clr_app_request_t *r = clr_app_of(x);
+    if (!has_worker(r)) {
+        clr_buf_append_str(&r->body, piece);
+        if (r->state == CLR_APP_GATHERING && r->body.n > CLR_APP_GATHER_MAX)
+            clr_app_place(r);
+        else
+            clr_app_update_reading(r);
+        return;
+    }
+    clr_app_drop_kept(r);
+    if (r->body.n == 0 && r->untaken < CLR_REQUEST_WINDOW)
+        send_piece(r, piece, is_last(x));
+    else
+        clr_buf_append_str(&r->body, piece);
+    clr_app_update_reading(r);
+}
+
+void clr_app_on_end(clr_exchange_t *x)
+{
+    clr_app_request_t *r = clr_app_of(x);
+    r->complete = 1;
+    if (r->state == CLR_APP_GATHERING) {
+        clr_app_place(r);
+        return;
+    }
+    if (has_worker(r) && !r->end_sent && (r->kept || r->body.n == 0))
+        send_piece(r, CLR_STR_EMPTY, true);
+    clr_app_update_reading(r);
+}
+
+/* What waited for the window: at most what one read brought, and so one piece. */
+static void flush_body(clr_app_request_t *r)
+{
+    if (r->kept || r->body.n == 0 || r->untaken >= CLR_REQUEST_WINDOW)
+        return;
+    send_piece(r, clr_buf_str(&r->body), r->complete);
+    clr_buf_clear(&r->body);
+}
+
+int clr_app_take(clr_app_request_t *r, uint32_t bytes)
+{
+    if (bytes > r->untaken)
+        return CLR_EPROTO;
+    r->untaken -= bytes;
+    if (r->continue_due && r->x) {
+        r->continue_due = 0;
+        clr_exchange_continue(r->x);
+    }
+    if (bytes == 0)
+        return 0;
+    if (r->ws) {
+        clr_app_flush_messages(r, false);
+    } else {
+        clr_app_drop_kept(r);
+        flush_body(r);
+    }
+    clr_app_update_reading(r);
+    return 0;
+}
+
+static bool must_pause(const clr_app_request_t *r)
+{
+    if (!has_worker(r))
+        return r->state == CLR_APP_WAITING && r->body.n > CLR_APP_GATHER_MAX;
+    return (r->body.n > 0 && !r->kept) || r->untaken >= CLR_REQUEST_WINDOW ||
+           clr_worker_is_congested(r->worker);
+}
+
+void clr_app_update_reading(clr_app_request_t *r)
+{
+    if (r->ws)
+        clr_ws_pause(r->ws, must_pause(r));
+    else /* all is there: the client's end is to be seen */
+        clr_exchange_pause(r->x, !r->complete && must_pause(r));
+}
