@@ -25,7 +25,7 @@
 
 const char *clr_tls_error_text(void)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_error();
     ERR_clear_error();
     if (code == 0)
         return "no reason was given";

@@ -20,7 +20,8 @@ struct clr_tls_context {
     char plain[CLR_TLS_RECORD]; /* small pieces that are to share a record */
 };
 
-/* The text of OpenSSL's latest error, which is forgotten. Borrowed until the next call. */
+/* The text of the first of OpenSSL's errors, the cause of the others; all are forgotten. Borrowed
+ * until the next call. */
 const char *clr_tls_error_text(void);
 
 BIO_METHOD *clr_tls_bio_new(void);
