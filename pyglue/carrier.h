@@ -37,6 +37,7 @@ typedef enum clr_event_kind {
     CLR_EVENT_ENGINE_MESSAGE,
     CLR_EVENT_ENGINE_DISCONNECT,
     CLR_EVENT_ORIGIN,
+    CLR_EVENT_ASGI, /* a call of the ASGI application */
 } clr_event_kind_t;
 
 /* What is to be done when the handler has ended; see clr_incoming_done(). */
@@ -47,6 +48,7 @@ typedef struct clr_event {
     struct clr_socket *socket; /* counted, or NULL */
     PyObject *name;            /* owned str or NULL; for the log */
     PyObject *handler;         /* owned; for the log */
+    PyObject *call;            /* owned; of the ASGI application, or NULL */
 } clr_event_t;
 
 typedef struct clr_carriers {

@@ -201,6 +201,7 @@ static int carrier_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(c->task);
     Py_VISIT((PyObject *)c->park);
     Py_VISIT(c->event.handler);
+    Py_VISIT(c->event.call);
     Py_VISIT(c->context);
     Py_VISIT(c->coro);
     Py_VISIT(c->pending);
@@ -215,6 +216,7 @@ static int carrier_clear(PyObject *self)
     clr_carrier_forget(c);
     Py_CLEAR(c->event.handler);
     Py_CLEAR(c->event.name);
+    Py_CLEAR(c->event.call);
     if (c->event.socket)
         clr_socket_unref(c->event.socket);
     c->event.socket = NULL;

@@ -31,9 +31,10 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The path with its %XX decoded. */
-static PyObject *decoded_path(clr_str_t raw)
+PyObject *clr_environ_path(clr_str_t raw)
 {
+    if (clr_str_chr(raw, '%') < 0)
+        return text(raw);
     clr_buf_t out = {0};
     for (size_t i = 0; i < raw.n; i++) {
         int high = raw.p[i] == '%' && i + 2 < raw.n ? hex_digit(raw.p[i + 1]) : -1;
@@ -125,7 +126,7 @@ static PyObject *scope(clr_state_t *st, const clr_request_head_t *head, clr_str_
         set(st, dict, "asgi", Py_BuildValue("{ssss}", "version", "3.0", "spec_version", "2.3")) |
         set(st, dict, "http_version", PyUnicode_FromFormat("1.%d", (int)head->http_minor)) |
         set(st, dict, "scheme", PyUnicode_FromString(scheme)) |
-        set(st, dict, "path", decoded_path(path)) | set(st, dict, "raw_path", bytes(path)) |
+        set(st, dict, "path", clr_environ_path(path)) | set(st, dict, "raw_path", bytes(path)) |
         set(st, dict, "query_string", bytes(query)) |
         set(st, dict, "root_path", text(CLR_STR_EMPTY)) |
         set(st, dict, "headers", Py_NewRef(headers)) |
@@ -143,7 +144,7 @@ static PyObject *scope(clr_state_t *st, const clr_request_head_t *head, clr_str_
 static int add_request(clr_state_t *st, PyObject *env, const clr_request_head_t *head,
                        clr_str_t path, clr_str_t query)
 {
-    PyObject *decoded = decoded_path(path);
+    PyObject *decoded = clr_environ_path(path);
     PyObject *query_text = text(query);
     PyObject *uri = NULL;
     if (decoded && query_text)

@@ -403,6 +403,7 @@ static int on_stop(clr_wlink_t *link, const clr_frame_t *frame)
     uint32_t ms = clr_read_u32(&r);
     if (clr_reader_done(&r) != 0)
         return CLR_EPROTO;
+    clr_asgi_drain(link);
     if (link->on_stop && link->on_stop != Py_None) {
         PyObject *done = PyObject_CallFunction(link->on_stop, "k", (unsigned long)ms);
         if (!done)
@@ -433,6 +434,15 @@ int clr_incoming_frame(clr_wlink_t *link, const clr_frame_t *frame)
         return on_origin(link, frame);
     case CLR_FRAME_TRANSPORT:
         return on_transport(link, frame);
+    case CLR_FRAME_HTTP_REQUEST:
+    case CLR_FRAME_HTTP_BODY:
+    case CLR_FRAME_HTTP_WINDOW:
+    case CLR_FRAME_HTTP_GONE:
+    case CLR_FRAME_HTTP_FILE_DONE:
+    case CLR_FRAME_WS_OPEN:
+    case CLR_FRAME_WS_MESSAGE:
+    case CLR_FRAME_WS_GONE:
+        return clr_asgi_frame(link, frame);
     case CLR_FRAME_REPLY:
         return clr_acks_on_reply(link, frame);
     case CLR_FRAME_STOP:
@@ -464,7 +474,9 @@ static bool report_failure(clr_wlink_t *link, const clr_event_t *event)
 void clr_incoming_done(clr_wlink_t *link, clr_event_t *event, PyObject *result)
 {
     clr_socket_t *s = event->socket;
-    if (!result && report_failure(link, event) && event->kind == CLR_EVENT_MESSAGE)
+    if (event->kind == CLR_EVENT_ASGI)
+        clr_asgi_done(link, event, result);
+    else if (!result && report_failure(link, event) && event->kind == CLR_EVENT_MESSAGE)
         result = Py_None;
     switch (event->kind) {
     case CLR_EVENT_MESSAGE:
@@ -481,6 +493,7 @@ void clr_incoming_done(clr_wlink_t *link, clr_event_t *event, PyObject *result)
         origin_done(link, event->number, result);
         break;
     case CLR_EVENT_CALLBACK:
+    case CLR_EVENT_ASGI:
         break;
     default:
         clr_engine_done(link, event, result);
@@ -494,11 +507,13 @@ void clr_incoming_done(clr_wlink_t *link, clr_event_t *event, PyObject *result)
         clr_socket_unref(s);
     Py_CLEAR(event->name);
     Py_CLEAR(event->handler);
+    Py_CLEAR(event->call);
     CLR_DCHECK(!PyErr_Occurred());
 }
 
 void clr_incoming_drop_all(clr_wlink_t *link)
 {
+    clr_asgi_drop_all(link);
     for (size_t i = 0; i < link->host_count; i++)
         clr_host_drop_all(link->hosts[i]);
 }

@@ -120,7 +120,8 @@ static int module_exec(PyObject *module)
     st->coroutine_type = find_coroutine_type();
     if (!st->coroutine_type || clr_wlink_init_type(module, st) < 0 ||
         clr_carrier_init_type(module, st) < 0 || clr_emit_init_type(module, st) < 0 ||
-        clr_server_init_type(module, st) < 0 || clr_engine_init_type(module, st) < 0)
+        clr_server_init_type(module, st) < 0 || clr_engine_init_type(module, st) < 0 ||
+        clr_asgi_init_types(module, st) < 0)
         return -1;
     return 0;
 }
@@ -148,6 +149,7 @@ static int module_clear(PyObject *module)
     CLR_NAMES(CLR_DROP_NAME)
 #undef CLR_DROP_NAME
     clr_values_deinit(st);
+    clr_asgi_deinit_types(st);
     return 0;
 }
 

@@ -102,6 +102,10 @@ PyObject *clr_environ_get(clr_session_t *session);
 /* One from a request that has no session. */
 PyObject *clr_environ_build(clr_wlink_t *link, clr_str_t request);
 
+/* A path as text: its %XX decoded, what is not UTF-8 replaced. Returns a new reference, or NULL
+ * with an exception. */
+PyObject *clr_environ_path(clr_str_t raw);
+
 /* ---- engine.c ---- */
 
 CLR_NODISCARD int clr_engine_frame(clr_wlink_t *link, const clr_frame_t *frame);

@@ -69,14 +69,18 @@ typedef struct clr_names {
     X(emit_type)                                                                                   \
     X(server_type)                                                                                 \
     X(engine_type)                                                                                 \
-    X(star)           /* "*" */                                                                    \
-    X(slash)          /* "/" */                                                                    \
-    X(empty)          /* () */                                                                     \
-    X(task_name)      /* the name of every carrier's task */                                       \
-    X(volatile_name)  /* "volatile", which C keeps for itself */                                   \
-    X(separators)     /* {"separators": (",", ":")} */                                             \
-    X(coroutine_type) /* types.CoroutineType */                                                    \
-    X(describe)       /* clrun._worker.describe, when it is first needed */                        \
+    X(asgi_call_type)                                                                              \
+    X(asgi_wait_type)                                                                              \
+    X(asgi_sent)           /* what send() returns that needs not wait */                           \
+    X(client_disconnected) /* clrun.exceptions.ClientDisconnected, when it is first needed */      \
+    X(star)                /* "*" */                                                               \
+    X(slash)               /* "/" */                                                               \
+    X(empty)               /* () */                                                                \
+    X(task_name)           /* the name of every carrier's task */                                  \
+    X(volatile_name)       /* "volatile", which C keeps for itself */                              \
+    X(separators)          /* {"separators": (",", ":")} */                                        \
+    X(coroutine_type)      /* types.CoroutineType */                                               \
+    X(describe)            /* clrun._worker.describe, when it is first needed */                   \
     X(copy_context)                                                                                \
     X(weakref_count)                                                                               \
     X(environ_type) /* clrun._environ.Environ, when the first is made */                           \
@@ -89,6 +93,7 @@ typedef struct clr_names {
     X(leave_task)                                                                                  \
     X(cancelled_error)
 
+struct clr_asgi_consts;
 struct clr_strings;
 
 typedef struct clr_state {
@@ -96,7 +101,8 @@ typedef struct clr_state {
 #define CLR_STATE_FIELD(name) PyObject *name;
     CLR_STATE_OBJECTS(CLR_STATE_FIELD)
 #undef CLR_STATE_FIELD
-    struct clr_strings *strings; /* values_decode.c */
+    struct clr_strings *strings;  /* values_decode.c */
+    struct clr_asgi_consts *asgi; /* asgi_internal.h */
 } clr_state_t;
 
 /* The state behind a type of this module or a subclass of one. Returns borrowed, or NULL with an
@@ -112,3 +118,6 @@ CLR_NODISCARD int clr_carrier_init_type(PyObject *module, clr_state_t *st);
 CLR_NODISCARD int clr_emit_init_type(PyObject *module, clr_state_t *st);
 CLR_NODISCARD int clr_server_init_type(PyObject *module, clr_state_t *st);
 CLR_NODISCARD int clr_engine_init_type(PyObject *module, clr_state_t *st);
+CLR_NODISCARD int clr_asgi_init_types(PyObject *module, clr_state_t *st);
+
+void clr_asgi_deinit_types(clr_state_t *st);

@@ -144,6 +144,7 @@ static void set_writer(clr_wlink_t *link, bool on)
 void clr_wlink_flush(clr_wlink_t *link)
 {
     ssize_t n = 1;
+    clr_asgi_release(link);
     while (!link->closed && pending(link) > 0 && n > 0)
         n = write_some(link);
     if (link->closed)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "acks.h"
+#include "asgi.h"
 #include "base/assert.h"
 #include "carrier.h"
 #include "idmap.h"
@@ -63,6 +64,7 @@ typedef struct clr_wlink {
     clr_idmap_t streams; /* stream → clr_socket_t * */
     clr_map_t sessions;  /* Engine.IO sid → clr_session_t *; keys inside */
     clr_acks_t acks;
+    clr_asgi_t asgi;
 } clr_wlink_t;
 
 /* ---- the life of the link (worker_link_type.c calls these) ---- */

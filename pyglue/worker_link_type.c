@@ -30,6 +30,7 @@ static PyObject *link_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     clr_list_init(&link->carriers.working);
     clr_acks_init(&link->acks);
+    clr_asgi_init(&link->asgi);
     link->st = st;
     link->fd = fd;
     clr_random_bytes(&link->seed, sizeof(link->seed));
@@ -55,7 +56,8 @@ static int link_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(link->waiters);
     for (size_t i = 0; i < link->host_count; i++)
         Py_VISIT((PyObject *)link->hosts[i]->app);
-    return clr_carriers_traverse(&link->carriers, visit, arg);
+    int status = clr_asgi_traverse(&link->asgi, visit, arg);
+    return status ? status : clr_carriers_traverse(&link->carriers, visit, arg);
 }
 
 static int link_clear(PyObject *self)
@@ -63,6 +65,7 @@ static int link_clear(PyObject *self)
     clr_wlink_t *link = link_of(self);
     clr_wlink_close(link);
     clr_carriers_clear(&link->carriers);
+    clr_asgi_clear(&link->asgi);
     Py_CLEAR(link->loop);
     Py_CLEAR(link->call_soon);
     Py_CLEAR(link->config);
@@ -262,6 +265,19 @@ static PyObject *link_replace_server(PyObject *self, PyObject *args)
     return send_declaration(link, app) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+/* application(app, state): the ASGI application, and the dict of its lifespan or None */
+static PyObject *link_application(PyObject *self, PyObject *args)
+{
+    PyObject *app, *state;
+    if (!PyArg_ParseTuple(args, "OO:application", &app, &state))
+        return NULL;
+    if (!PyCallable_Check(app) || (state != Py_None && !PyDict_Check(state))) {
+        PyErr_SetString(PyExc_TypeError, "application(app, state): a callable, a dict or None");
+        return NULL;
+    }
+    return clr_asgi_set_app(link_of(self), app, state) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
 /* ---- telling the gateway ---- */
 
 static PyObject *link_ready(PyObject *self, PyObject *unused)
@@ -401,6 +417,13 @@ static PyObject *link_quiesce(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *link_drain(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    clr_asgi_drain(link_of(self));
+    Py_RETURN_NONE;
+}
+
 static PyObject *link_close(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -438,12 +461,14 @@ static PyMethodDef link_methods[] = {
     {"start", link_start, METH_O, "start(loop)"},
     {"declare", link_declare, METH_O, "declare(server) -> number"},
     {"replace_server", link_replace_server, METH_VARARGS, "replace_server(number, server)"},
+    {"application", link_application, METH_VARARGS, "application(app, state)"},
     {"ready", link_ready, METH_NOARGS, "The app is loaded."},
     {"failed", link_failed, METH_VARARGS, "failed(kind, text)"},
     {"stopped", link_stopped, METH_NOARGS, "Everything is finished."},
     {"log", link_log, METH_VARARGS, "log(level, module, text)"},
     {"flush", link_flush, METH_NOARGS, "Write what the kernel takes; the bytes left."},
     {"tasks", link_tasks, METH_NOARGS, "The tasks of handlers at work."},
+    {"drain", link_drain, METH_NOARGS, "Take no new requests, close WebSockets."},
     {"quiesce", link_quiesce, METH_NOARGS, "End the task kept for the next event."},
     {"close", link_close, METH_NOARGS, "Leave the loop and close the descriptor."},
     {"_on_readable", link_on_readable, METH_NOARGS, NULL},

@@ -9,7 +9,7 @@ import sys
 
 from _clrun import Link, load_module
 
-from . import __version__, _registry
+from . import __version__, _asgi, _registry
 from .exceptions import AppNotFoundError
 
 # Kinds of Link.failed(): enum clr_failed in frames.h.
@@ -77,7 +77,9 @@ class Worker:
         self.config = config
         self.loop = None
         self.status = 0
+        self.starting = None  # the task that starts the app, while it does
         self.stopping = None  # the task that ends everything
+        self.lifespan = None  # of the ASGI application, if there is one
         link.on_stop = self.stop
         link.on_down = self.on_down
 
@@ -160,9 +162,11 @@ class Worker:
         try:
             module = load_module(self.config["app"])
             if self._attribute_exists(module):
-                self._serve()
+                self._serve(self._find_asgi_app(module))
         except AppNotFoundError as error:
             self._fail(_NOT_FOUND, str(error))
+        except _asgi.InvalidAppError as error:
+            self._fail(_ERROR, str(error))
         except SyntaxError as error:
             self._fail(_SYNTAX, describe(error))
         except BaseException as error:  # SystemExit too: the module must not end the worker
@@ -179,17 +183,47 @@ class Worker:
                 return False
         return True
 
-    def _serve(self):
-        if _registry.is_empty():
+    def _find_asgi_app(self, module):
+        return _asgi.find_app(
+            module,
+            self.config.get("attr"),
+            self.config.get("factory", False),
+            has_servers=not _registry.is_empty(),
+            warn=lambda text: self.link.log("warn", "app", text),
+        )
+
+    def _serve(self, asgi_app):
+        if asgi_app is None and _registry.is_empty():
             self._fail(
                 _ERROR,
-                f"{self.config['app']} has no server: make one with clrun.AsyncServer() or"
+                f"{self.config['app']} has nothing to serve: neither an ASGI application called"
+                f" {_asgi.DEFAULT_NAME!r} nor a server. Make one with clrun.AsyncServer() or"
                 " clrun.EngineServer(), or use the ready one: from clrun import sio",
             )
             return
         self.link.start(self.loop)
         _registry.attach(self.link)
-        self.link.ready()
+        if asgi_app is None:
+            self.link.ready()
+        else:
+            self.starting = self.loop.create_task(self._start(asgi_app), name="clrun-start")
+
+    async def _start(self, asgi_app):
+        """Requests come when the application has started."""
+        from ._lifespan import Lifespan, LifespanError
+
+        mode = self.config.get("lifespan", "auto")
+        self.lifespan = Lifespan(asgi_app, mode, lambda level, text: self.link.log(level, "app", text))
+        try:
+            await self.lifespan.startup()
+            self.link.application(asgi_app, self.lifespan.state)
+            self.link.ready()
+        except LifespanError as error:
+            self._fail(_ERROR, str(error))
+        except Exception as error:
+            self._fail(_ERROR, describe(error))
+        finally:
+            self.starting = None
 
     def _fail(self, kind, text):
         self.status = _EXIT_FAILED
@@ -202,6 +236,7 @@ class Worker:
     def stop(self, grace_ms):
         """The gateway, or SIGTERM, wants us to finish within this time."""
         if self.stopping is None:
+            self.link.drain()
             self.stopping = self.loop.create_task(self._finish(grace_ms / 1000))
 
     def on_down(self, reason):
@@ -214,7 +249,11 @@ class Worker:
     async def _finish(self, grace):
         deadline = self.loop.time() + grace
         try:
+            if self.starting is not None:
+                self.starting.cancel("the worker stops")
             await self._wait_for_handlers(deadline)
+            if self.lifespan is not None and self.starting is None:
+                await self.lifespan.shutdown(max(deadline - self.loop.time(), _LAST_WORDS))
             await self._cancel_all(max(deadline - self.loop.time(), _LAST_WORDS))
         finally:
             self.loop.stop()

@@ -1,4 +1,4 @@
-"""The exceptions of clrun; all but AppNotFoundError are those of the Socket.IO API."""
+"""The exceptions of clrun; all but the last two are those of the Socket.IO API."""
 
 
 class SocketIOError(Exception):
@@ -37,6 +37,10 @@ class BadNamespaceError(SocketIOError):
 
 class DisconnectedError(SocketIOError):
     """The client is gone."""
+
+
+class ClientDisconnected(OSError):
+    """`send` of an ASGI application raises it when the client is gone."""
 
 
 class AppNotFoundError(Exception):
