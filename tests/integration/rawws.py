@@ -28,23 +28,26 @@ def frame(opcode, data=b"", fin=True, masked=True, reserved=0, length=None):
 
 
 class RawWebSocket:
-    """Opened by RawWebSocket.open(server)."""
+    """Opened by RawWebSocket.open(server). `head` is the answer to the handshake, `reserved` the
+    three reserved bits of the last frame."""
 
-    def __init__(self, reader, writer):
-        self.reader, self.writer = reader, writer
+    def __init__(self, reader, writer, head=""):
+        self.reader, self.writer, self.head = reader, writer, head
+        self.reserved = 0
 
     @classmethod
-    async def open(cls, server, path="/socket.io/", query="", **socket_options):
+    async def open(cls, server, path="/socket.io/", query="", headers="", **socket_options):
+        """headers: further lines of the handshake."""
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, **socket_options)
         writer.write(
             f"GET {path}?EIO=4&transport=websocket{query} HTTP/1.1\r\nHost: x\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n".encode()
         )
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101"), head
         assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
-        return cls(reader, writer)
+        return cls(reader, writer, head.decode())
 
     def send(self, *frames):
         self.writer.write(b"".join(frames))
@@ -56,6 +59,7 @@ class RawWebSocket:
                 first, second = await self.reader.readexactly(2)
                 size = second & 0x7F
                 assert not second & 0x80, "a server must not mask"
+                self.reserved = first >> 4 & 7
                 if size >= 126:
                     raw = await self.reader.readexactly(2 if size == 126 else 8)
                     size = int.from_bytes(raw, "big")

@@ -129,20 +129,20 @@ class WebSocket:
         self.handshake = None
 
     @classmethod
-    async def open(cls, http, path="/socket.io/", headers=None, **query):
-        """A new session; its OPEN packet is in .handshake."""
-        self = await cls.candidate(http, path, headers, **query)
+    async def open(cls, http, path="/socket.io/", headers=None, compress=0, **query):
+        """A new session; its OPEN packet is in .handshake. compress: a window in bits to offer."""
+        self = await cls.candidate(http, path, headers, compress, **query)
         first = await self.recv()
         assert first[0] == "0", first
         self.handshake = json.loads(first[1:])
         return self
 
     @classmethod
-    async def candidate(cls, http, path="/socket.io/", headers=None, **query):
+    async def candidate(cls, http, path="/socket.io/", headers=None, compress=0, **query):
         """The WebSocket alone, without waiting for a packet."""
         async with asyncio.timeout(scaled(SECONDS)):
             where = target(path, transport="websocket", **query)
-            return cls(await http.connect(where, headers=headers))
+            return cls(await http.connect(where, headers=headers, compress=compress))
 
     async def send(self, data):
         if isinstance(data, str):

@@ -50,6 +50,18 @@ const bytes = (value) => {
 };
 
 const scenarios = {
+  /** With permessage-deflate, which the server must have agreed on. */
+  async deflate(url, mode) {
+    const socket = await connected(url, mode, { perMessageDeflate: { threshold: 0 } });
+    assert.match(socket.io.engine.transport.ws.extensions, /^permessage-deflate/);
+    for (const size of [0, 1, 1000, 1024, 65536, 300000]) {
+      const args = ["grüße 漢字 ".repeat(size).slice(0, size), Buffer.alloc(size, "bytes")];
+      const answer = next(socket, "echo");
+      socket.emit("echo", ...args);
+      assert.deepEqual(await answer, args);
+    }
+  },
+
   async text(url, mode) {
     const socket = await connected(url, mode);
     for (const args of texts(mode)) {
