@@ -17,17 +17,22 @@ static uint64_t read_clock(clockid_t id)
     struct timespec ts;
     int err = clock_gettime(id, &ts);
     CLR_ASSERT(err == 0);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-uint64_t clr_clock_now_ms(void)
+uint64_t clr_clock_now_ns(void)
 {
     return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t clr_clock_now_ms(void)
+{
+    return read_clock(CLOCK_MONOTONIC) / 1000000;
+}
+
 uint64_t clr_clock_wall_ms(void)
 {
-    return read_clock(CLOCK_REALTIME);
+    return read_clock(CLOCK_REALTIME) / 1000000;
 }
 
 void clr_clock_http_date(uint64_t wall_ms, char out[CLR_HTTP_DATE_SIZE])

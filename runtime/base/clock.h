@@ -7,6 +7,9 @@
 /* Monotonic; its zero means nothing. */
 uint64_t clr_clock_now_ms(void);
 
+/* The same in nanoseconds. */
+uint64_t clr_clock_now_ns(void);
+
 /* Wall clock, since 1970-01-01 UTC. */
 uint64_t clr_clock_wall_ms(void);
 

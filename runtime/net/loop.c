@@ -1,6 +1,7 @@
 /* loop.c: see loop.h. */
 #include "net/loop.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,9 +52,9 @@ static void on_check(uv_check_t *handle)
     loop->awake_since_ = uv_now(&loop->uv);
 }
 
-static void count_turn(clr_loop_t *loop)
+static void count_turn(clr_loop_t *loop, uint64_t now)
 {
-    uint64_t began = loop->awake_since_ * 1000000, now = uv_hrtime();
+    uint64_t began = loop->awake_since_ * 1000000;
     uint64_t took = now > began ? now - began : 0;
     size_t at = 0;
     while (at < clr_array_len(clr_loop_turn_bounds) &&
@@ -61,6 +62,23 @@ static void count_turn(clr_loop_t *loop)
         at++;
     loop->stats.turns[at]++;
     loop->stats.turn_ns += took;
+}
+
+static void on_idle(uv_idle_t *handle)
+{
+    (void)handle; /* while it is active the poll does not sleep */
+}
+
+/* Between two polls that found nothing the processor is offered to whoever wants it. */
+static void poll_or_sleep(clr_loop_t *loop, uint64_t now)
+{
+    bool was_polling = loop->spin_.state == CLR_SPIN_POLLING;
+    if (!clr_spin_wait(&loop->spin_, now))
+        uv_idle_stop(&loop->poll_handle_);
+    else if (was_polling)
+        sched_yield();
+    else
+        uv_idle_start(&loop->poll_handle_, on_idle);
 }
 
 /* Runs just before the poll: writes everything, then sets how long the poll may sleep. */
@@ -79,8 +97,11 @@ static void on_prepare(uv_prepare_t *handle)
         uv_timer_stop(&loop->wheel_timer_);
         loop->wheel_due_ = NOT_ARMED;
     }
-    if (loop->awake_since_ > 0)
-        count_turn(loop);
+    uint64_t now = uv_hrtime();
+    if (loop->awake_since_ > 0 && loop->spin_.state != CLR_SPIN_POLLING)
+        count_turn(loop, now);
+    if (delay != 0)
+        poll_or_sleep(loop, now);
 }
 
 int clr_loop_init(clr_loop_t *loop)
@@ -100,11 +121,13 @@ int clr_loop_init(clr_loop_t *loop)
     err |= uv_prepare_init(&loop->uv, &loop->flush_handle_);
     err |= uv_timer_init(&loop->uv, &loop->wheel_timer_);
     err |= uv_prepare_start(&loop->flush_handle_, on_prepare);
+    err |= uv_idle_init(&loop->uv, &loop->poll_handle_);
     err |= uv_check_init(&loop->uv, &loop->wake_handle_);
     err |= uv_check_start(&loop->wake_handle_, on_check);
     CLR_ASSERT(err == 0);
     uv_unref((uv_handle_t *)&loop->flush_handle_);
     uv_unref((uv_handle_t *)&loop->wake_handle_);
+    uv_unref((uv_handle_t *)&loop->poll_handle_);
     return 0;
 }
 
@@ -112,6 +135,7 @@ void clr_loop_deinit(clr_loop_t *loop)
 {
     uv_close((uv_handle_t *)&loop->flush_handle_, NULL);
     uv_close((uv_handle_t *)&loop->wake_handle_, NULL);
+    uv_close((uv_handle_t *)&loop->poll_handle_, NULL);
     uv_close((uv_handle_t *)&loop->wheel_timer_, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     int err = uv_loop_close(&loop->uv);
@@ -125,6 +149,17 @@ void clr_loop_run(clr_loop_t *loop)
     uv_update_time(&loop->uv);
     on_prepare(&loop->flush_handle_); /* arms the timers, which keep the loop alive */
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void clr_loop_set_spin(clr_loop_t *loop, unsigned limit_us)
+{
+    clr_spin_init(&loop->spin_, limit_us * UINT64_C(1000));
+}
+
+void clr_loop_saw_input(clr_loop_t *loop)
+{
+    if (loop->spin_.state != CLR_SPIN_IDLE)
+        clr_spin_end(&loop->spin_, uv_hrtime());
 }
 
 void clr_loop_stop(clr_loop_t *loop)

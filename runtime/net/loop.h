@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/list.h"
+#include "base/spin.h"
 #include "net/wheel.h"
 
 /* Embed one in whatever needs flushing. */
@@ -40,6 +41,8 @@ typedef struct clr_loop {
     uv_loop_t uv;
     uv_prepare_t flush_handle_;
     uv_check_t wake_handle_;
+    uv_idle_t poll_handle_; /* active while the loop polls instead of sleeping */
+    clr_spin_t spin_;
     uint64_t awake_since_; /* uv_now() when the sockets were last polled */
     clr_loop_stats_t stats;
     clr_list_t dirty_;
@@ -61,6 +64,13 @@ void clr_loop_deinit(clr_loop_t *loop);
 /* Until clr_loop_stop() or until no handle is left. */
 void clr_loop_run(clr_loop_t *loop);
 void clr_loop_stop(clr_loop_t *loop);
+
+/* How long the loop may poll before it sleeps, where that pays (base/spin.h); 0, as at first: not
+ * at all. Not while it runs. */
+void clr_loop_set_spin(clr_loop_t *loop, unsigned limit_us);
+
+/* A socket had something to read; streams call it. */
+void clr_loop_saw_input(clr_loop_t *loop);
 
 /* The loop's cached monotonic time, in ms. */
 uint64_t clr_loop_now(const clr_loop_t *loop);

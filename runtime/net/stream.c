@@ -375,6 +375,7 @@ static void on_read_end(clr_stream_t *s, int status)
 static void on_uv_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     clr_stream_t *s = clr_container_of(stream, clr_stream_t, uv_.stream);
+    clr_loop_saw_input(s->loop);
     if (n > 0)
         s->loop->stats.received[s->accepted_] += (size_t)n;
     if (n < 0)

@@ -1,6 +1,7 @@
 #include "net/loop.h"
 
 #include "loopback.h"
+#include "net/stream.h"
 
 static clr_loop_t loop;
 
@@ -132,6 +133,50 @@ TEST(loop_measures_how_long_it_is_busy)
     clr_loop_deinit(&loop);
 }
 
+static void on_read(clr_stream_t *s, char *data, size_t n)
+{
+    (void)s;
+    (void)data;
+    runs += (int)n;
+}
+
+static void on_closed(clr_stream_t *s)
+{
+    (void)s;
+}
+
+TEST(loop_polls_while_that_pays)
+{
+    static const clr_stream_ops_t ops = {.on_read = on_read, .on_closed = on_closed};
+    clr_stream_t s;
+    int fds[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    EXPECT_EQ(clr_loop_init(&loop), 0);
+    EXPECT_EQ(clr_stream_open_fd(&s, &loop, fds[0], &ops), 0);
+    clr_stream_read_start(&s);
+    loopback_turn(&loop);
+    EXPECT(uv_backend_timeout(&loop.uv) != 0); /* not before it was told to */
+
+    clr_loop_set_spin(&loop, 60000000);
+    loop.spin_.shorts = loop.spin_.needed; /* as after short waits */
+    loopback_turn(&loop);
+    loopback_turn(&loop);
+    EXPECT_EQ(uv_backend_timeout(&loop.uv), 0);
+
+    EXPECT_EQ(send(fds[1], "x", 1, 0), 1);
+    LOOPBACK_UNTIL(&loop, -1, runs == 1);
+    EXPECT_EQ(loop.spin_.hits, 1);
+    loopback_turn(&loop);
+    EXPECT_EQ(uv_backend_timeout(&loop.uv), 0);
+
+    loop.spin_.limit_ns = 1; /* it has passed */
+    loopback_turn(&loop);
+    EXPECT(uv_backend_timeout(&loop.uv) != 0);
+    clr_stream_close(&s);
+    close(fds[1]);
+    clr_loop_deinit(&loop);
+}
+
 TEST_MAIN(T(loop_timers_are_never_early_and_within_a_few_ms), T(loop_moves_and_stops_timers),
           T(loop_flushes_once_per_mark_and_in_bounded_rounds), T(loop_http_date_is_a_date),
-          T(loop_measures_how_long_it_is_busy))
+          T(loop_measures_how_long_it_is_busy), T(loop_polls_while_that_pays))
