@@ -17,6 +17,7 @@
 #include "cli/listen.h"
 #include "clrun/exit.h"
 #include "clrun/version.h"
+#include "gateway/admin.h"
 #include "gateway/eio_server.h"
 #include "gateway/http_conn.h"
 #include "supervisor/pool.h"
@@ -47,6 +48,7 @@ typedef struct serve {
     clr_loop_t loop;
     clr_gateway_t gw;
     clr_pool_t *pool;
+    clr_admin_t *admin; /* NULL: none is wanted */
     uv_signal_t signals[clr_array_len(stop_signals)];
     clr_timer_t drain_timer;
     uint64_t drain_until_ms;
@@ -200,6 +202,26 @@ static int listen_now(serve_t *s)
     return CLR_EXIT_OK;
 }
 
+static bool worker_status(size_t index, clr_worker_status_t *out, void *ctx)
+{
+    const serve_t *s = ctx;
+    return s->pool && clr_pool_worker_status(s->pool, index, out);
+}
+
+static int open_admin(serve_t *s)
+{
+    clr_error_t err = {0};
+    if (!s->options->admin)
+        return CLR_EXIT_OK;
+    if (clr_admin_open(&s->admin, &s->gw, s->options->admin, worker_status, s, &err) < 0)
+        return complain_error(s, err.code == CLR_EINVAL ? CLR_EXIT_USAGE : CLR_EXIT_LISTEN, &err);
+    clr_buf_t url = {0};
+    clr_admin_url(s->admin, &url);
+    clr_log_info(LOG, "metrics and health at %.*s", CLR_STR_ARG(clr_buf_str(&url)));
+    clr_buf_deinit(&url);
+    return CLR_EXIT_OK;
+}
+
 /* ---- the workers ---- */
 
 static void print_start_line(const serve_t *s)
@@ -294,7 +316,9 @@ static void on_failed(clr_pool_t *pool, int status, clr_str_t text, void *ctx)
 static void on_drain_timer(clr_timer_t *t)
 {
     serve_t *s = clr_container_of(t, serve_t, drain_timer);
-    if (clr_gateway_is_idle(&s->gw)) {
+    if (clr_gateway_is_idle(&s->gw))
+        clr_admin_close(s->admin); /* it can be asked until the last client is gone */
+    if (clr_gateway_is_idle(&s->gw) && clr_admin_is_closed(s->admin)) {
         clr_loop_stop(&s->loop);
         return;
     }
@@ -394,8 +418,11 @@ static int serve_on_loop(serve_t *s)
     if (s->status == CLR_EXIT_OK)
         s->status = find_python(s);
     if (s->status == CLR_EXIT_OK)
+        s->status = open_admin(s);
+    if (s->status == CLR_EXIT_OK)
         run(s);
     clr_listen_stop(&s->listen);
+    clr_admin_free(s->admin);
     clr_gateway_deinit(&s->gw);
     return s->status;
 }

@@ -167,6 +167,7 @@ clr_buf_t *clr_worker_begin(clr_worker_t *w, uint8_t type, uint8_t flags, uint64
 {
     note_asked(w, type);
     CLR_ASSERT(w->state != CLR_WORKER_GONE);
+    w->gw->metrics.frames_sent[type]++;
     bool creditable = clr_frame_is_creditable(type);
     /* An answer to the worker itself may pass those that wait; frames of clients keep their order.
      */
@@ -330,6 +331,7 @@ static int on_server(clr_worker_t *w, const clr_frame_t *frame)
 static int on_frame(const clr_frame_t *frame, void *ctx)
 {
     clr_worker_t *w = ctx;
+    w->gw->metrics.frames_received[frame->type]++;
     if (!w->hello && frame->type != CLR_FRAME_HELLO && frame->type != CLR_FRAME_LOG &&
         frame->type != CLR_FRAME_FAILED)
         return CLR_EPROTO;

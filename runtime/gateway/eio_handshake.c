@@ -176,4 +176,4 @@ static void on_head(clr_exchange_t *x)
         serve_handshake(server, x, &q);
 }
 
-const clr_handler_t clr_eio_handshake_handler = {.on_head = on_head};
+const clr_handler_t clr_eio_handshake_handler = {.on_head = on_head, .kind = CLR_HANDLER_SOCKETIO};

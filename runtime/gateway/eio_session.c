@@ -135,6 +135,7 @@ clr_eio_session_t *clr_eio_session_new(clr_eio_server_t *server, clr_shared_t *r
     clr_id_generate(s->sid, server->gw->options.node_tag);
     void *before = clr_map_put(&server->sessions, clr_eio_session_sid(s), s);
     CLR_ASSERT(!before); /* 128 random bits */
+    server->gw->metrics.sessions_opened++;
     return s;
 }
 
@@ -173,6 +174,7 @@ void clr_eio_session_free(clr_eio_session_t *s)
 static void detach(clr_eio_session_t *s, uint8_t reason, const char *why)
 {
     clr_log_debug(LOG, "session %.4s… closed: %s", s->sid, why);
+    s->server->gw->metrics.sessions_closed[reason]++;
     clr_eio_app_closed(s, reason);
     clr_timer_stop(&s->timer);
     clr_list_remove(&s->node_);

@@ -99,6 +99,7 @@ void clr_exchange_begin(clr_exchange_t *x, int status, clr_str_t headers, uint64
     CLR_ASSERT(status >= 200 && status <= 999);
     x->responded_ = 1;
     x->status_ = (uint16_t)status;
+    clr_metrics_count_request(&x->gw->metrics, x->kind_, status);
     x->length_ = content_length;
     x->body_ = body_kind(x, status, content_length);
     x->close_after_ = !keeps_alive(x);

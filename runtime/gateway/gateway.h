@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/slots.h"
+#include "gateway/metrics.h"
 #include "net/loop.h"
 #include "proto/http.h"
 
@@ -48,6 +49,7 @@ typedef struct clr_gateway_options {
 struct clr_gateway {
     clr_loop_t *loop;
     clr_gateway_options_t options;
+    clr_metrics_t metrics;
     bool ready;                    /* the workers are: requests are read */
     bool draining;                 /* shutting down: nothing new */
     clr_list_t conns;              /* all HTTP connections (http_conn.c) */

@@ -433,6 +433,7 @@ static void on_closed(clr_stream_t *stream)
 {
     clr_http_conn_t *conn = clr_stream_owner(stream);
     CLR_ASSERT(conn->state == CLR_HTTP_CONN_CLOSING);
+    conn->gw->metrics.connections_closed++;
     release(conn);
     clr_list_remove(&conn->node);
     free(conn->addresses);
@@ -461,10 +462,12 @@ void clr_http_conn_accept(clr_gateway_t *gw, uv_stream_t *listener)
     clr_stream_t *stream = clr_xmalloc(sizeof(*stream));
     int err = clr_stream_accept(stream, gw->loop, listener, &stream_ops);
     if (err) {
+        gw->metrics.connections_rejected++;
         clr_log_warn("http", "cannot accept a connection: %s", clr_strerror(err));
         free(stream);
         return;
     }
+    gw->metrics.connections_accepted++;
     clr_http_conn_t *conn = clr_xcalloc(1, sizeof(*conn));
     conn->stream = stream;
     conn->gw = gw;

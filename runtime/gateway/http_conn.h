@@ -29,6 +29,7 @@ typedef struct clr_handler {
     void (*on_end)(clr_exchange_t *x);
     /* The client went away, or broke the rules, before the response was complete. May be NULL. */
     void (*on_abort)(clr_exchange_t *x);
+    uint8_t kind; /* enum clr_handler_kind, of the handler that the router chose */
 } clr_handler_t;
 
 struct clr_exchange {
@@ -44,6 +45,7 @@ struct clr_exchange {
     uint64_t sent_;     /* body bytes */
     uint64_t began_ms_;
     uint16_t status_; /* for the access log */
+    uint8_t kind_;    /* enum clr_handler_kind, for the metrics */
     unsigned responded_ : 1, ended_ : 1, close_after_ : 1, continued_ : 1, body_ : 2;
     unsigned late_continue : 1; /* set in on_head: the handler asks for the body when it wants it,
                                    with clr_exchange_continue() */

@@ -96,4 +96,5 @@ void clr_router_route(clr_exchange_t *x)
         x->handler = &clr_app_handler;
     else
         x->handler = &not_found_handler;
+    x->kind_ = x->handler->kind;
 }

@@ -157,6 +157,7 @@ static void send_text(clr_shared_t *text, clr_eio_session_t *s)
 
 void clr_sio_packet_out_send(clr_sio_packet_out_t *p, clr_eio_session_t *s, uint64_t id)
 {
+    p->server->gw->metrics.events_sent += p->type == CLR_SIO_EVENT;
     if (p->server->config.msgpack) {
         clr_str_t message = encode_msgpack(p, id);
         if (message.n > 0)
@@ -191,6 +192,7 @@ static clr_shared_t *frames_for(clr_sio_packet_out_t *p, const clr_ws_conn_t *ws
 
 void clr_sio_packet_out_share(clr_sio_packet_out_t *p, clr_eio_session_t *s)
 {
+    p->server->gw->metrics.events_sent++;
     if (s->ws) {
         clr_eio_session_send_frames(s, frames_for(p, s->ws));
         return;

@@ -43,6 +43,7 @@ clr_sio_socket_t *clr_sio_socket_new(clr_eio_session_t *s, clr_str_t nsp, clr_st
     socket->starting->auth_len = auth.n;
     socket->starting->auth = auth.n ? clr_xstrdup(auth) : NULL;
     clr_id_generate(socket->sid, s->server->gw->options.node_tag);
+    s->server->gw->metrics.sockets_opened++;
     clr_sio_nsp_add(s->server, nsp, socket);
     socket->next_ = s->sio.sockets;
     s->sio.sockets = socket;
@@ -116,6 +117,7 @@ static void free_socket(clr_sio_socket_t *socket)
 void clr_sio_socket_end(clr_sio_socket_t *socket, uint8_t reason)
 {
     clr_worker_t *w = socket->session->worker;
+    socket->session->server->gw->metrics.sockets_closed[reason]++;
     if (socket->asked && clr_worker_state(w) != CLR_WORKER_GONE) {
         clr_buf_t *out = clr_worker_begin(w, CLR_FRAME_SIO_DISCONNECT, 0, socket->handle);
         clr_buf_append_le(out, reason, 1);
@@ -155,6 +157,7 @@ void clr_sio_socket_refuse(clr_sio_socket_t *socket, clr_str_t error)
     if (!socket->starting)
         return;
     send_control(socket, CLR_SIO_CONNECT_ERROR, error);
+    s->server->gw->metrics.sockets_refused++;
     free_socket(socket);
     if (!s->sio.sockets) /* it joined nothing: the clock runs again */
         clr_eio_session_set_connect_timeout(s, s->server->config.connect_timeout_ms);

@@ -288,4 +288,5 @@ static void on_head(clr_exchange_t *x)
     clr_buf_deinit(&safe);
 }
 
-const clr_handler_t clr_static_handler = {.on_head = on_head, .on_abort = free_parts};
+const clr_handler_t clr_static_handler = {
+    .on_head = on_head, .on_abort = free_parts, .kind = CLR_HANDLER_STATIC};

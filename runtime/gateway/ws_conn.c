@@ -276,6 +276,8 @@ static void on_closed(clr_stream_t *s)
     note_end(ws, CLR_WS_ABNORMAL, false, "closed");
     tell_end(ws);
     clr_list_remove(&ws->node);
+    ws->gw->metrics.websockets_closed++;
+    ws->gw->metrics.connections_closed++;
     drop_extra(ws);
     clr_pools_give_ws(ws->gw->pools, ws->parser);
     free(s);
@@ -332,6 +334,7 @@ static void write_accept(clr_exchange_t *x, clr_str_t headers, clr_str_t extensi
     clr_stream_write(s, extensions);
     clr_stream_write(s, CLR_STR("\r\n"));
     x->status_ = 101;
+    clr_metrics_count_request(&x->gw->metrics, x->kind_, 101);
     clr_exchange_log(x);
 }
 
@@ -358,6 +361,7 @@ clr_ws_conn_t *clr_ws_upgrade(clr_exchange_t *x, clr_str_t headers, size_t max_m
     clr_stream_set_owner(stream, ws);
     clr_stream_set_ops(stream, &stream_ops);
     clr_list_push_back(&gw->ws_conns, &ws->node);
+    gw->metrics.websockets_opened++;
     clr_stream_read_start(stream);
     if (early.n > 0) {
         extra(ws)->early = early;

@@ -27,6 +27,9 @@
 #define FAILED_KILL_MS    2000  /* a worker that said that the app cannot be loaded */
 #define LOADING_KILL_MS   500   /* a loading worker that is asked to stop */
 
+#define FAILING_MS (BACKOFF_MIN_MS * 4) /* the pause after three deaths in a row */
+
+/* In the order of clr_worker_states. */
 typedef enum slot_state {
     SLOT_GONE,    /* never started, or stopped for good */
     SLOT_WAITING, /* for its next start */
@@ -54,6 +57,7 @@ typedef struct slot {
     uint64_t kill_at_ms; /* while stopping */
     bool was_ready;      /* ever: the app can be loaded here */
     uint64_t backoff_ms;
+    uint64_t restarts;
     uint64_t ready_at_ms;
 } slot_t;
 
@@ -73,10 +77,8 @@ struct clr_pool {
 
 static void set_state(slot_t *s, slot_state_t state)
 {
-    static const char *const names[] = {"gone",    "waiting", "starting",
-                                        "loading", "ready",   "stopping"};
-    clr_log_debug(LOG, "worker %u (pid %d): %s to %s", s->number, s->pid, names[s->state],
-                  names[state]);
+    clr_log_debug(LOG, "worker %u (pid %d): %s to %s", s->number, s->pid,
+                  clr_worker_states[s->state], clr_worker_states[state]);
     s->state = state;
 }
 
@@ -381,6 +383,7 @@ static void on_timer(clr_timer_t *t)
     slot_t *s = clr_container_of(t, slot_t, timer);
     switch (s->state) {
     case SLOT_WAITING:
+        s->restarts++;
         slot_start(s);
         return;
     case SLOT_STOPPING:
@@ -466,6 +469,29 @@ void clr_pool_kill(clr_pool_t *pool)
         if (s->state == SLOT_STOPPING)
             slot_escalate(s);
     }
+}
+
+static bool is_failing(const slot_t *s)
+{
+    uint64_t now = clr_loop_now(s->pool->gw->loop);
+    bool healthy = s->ready_at_ms && now - s->ready_at_ms >= HEALTHY_MS;
+    return !healthy && s->backoff_ms > FAILING_MS;
+}
+
+bool clr_pool_worker_status(const clr_pool_t *pool, size_t index, clr_worker_status_t *out)
+{
+    if (index >= pool->options.workers)
+        return false;
+    const slot_t *s = &pool->slots[index];
+    *out = (clr_worker_status_t){
+        .number = s->number,
+        .state = clr_worker_states[s->state],
+        .pid = s->process_up && !s->exited ? s->pid : 0,
+        .restarts = s->restarts,
+        .failing = is_failing(s),
+        .worker = s->worker,
+    };
+    return true;
 }
 
 unsigned clr_pool_ready_count(const clr_pool_t *pool)

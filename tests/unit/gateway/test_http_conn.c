@@ -60,7 +60,8 @@ static void on_abort(clr_exchange_t *x)
     parked = NULL;
 }
 
-static const clr_handler_t handler = {on_head, on_body, on_end, on_abort};
+static const clr_handler_t handler = {
+    .on_head = on_head, .on_body = on_body, .on_end = on_end, .on_abort = on_abort};
 
 static int setup(void)
 {
