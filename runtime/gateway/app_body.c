@@ -51,6 +51,13 @@ void clr_app_on_body(clr_exchange_t *x, clr_str_t piece)
     clr_app_update_reading(r);
 }
 
+/* Only the end is left to be sent. */
+static void send_end(clr_app_request_t *r)
+{
+    if (has_worker(r) && !r->end_sent && r->untaken < CLR_REQUEST_WINDOW)
+        send_piece(r, CLR_STR_EMPTY, true);
+}
+
 void clr_app_on_end(clr_exchange_t *x)
 {
     clr_app_request_t *r = clr_app_of(x);
@@ -59,17 +66,20 @@ void clr_app_on_end(clr_exchange_t *x)
         clr_app_place(r);
         return;
     }
-    if (has_worker(r) && !r->end_sent && (r->kept || r->body.n == 0))
-        send_piece(r, CLR_STR_EMPTY, true);
+    if (r->kept || r->body.n == 0)
+        send_end(r);
     clr_app_update_reading(r);
 }
 
 /* What waited for the window: at most what one read brought, and so one piece. */
 static void flush_body(clr_app_request_t *r)
 {
-    if (r->kept || r->body.n == 0 || r->untaken >= CLR_REQUEST_WINDOW)
+    if (r->untaken >= CLR_REQUEST_WINDOW)
         return;
-    send_piece(r, clr_buf_str(&r->body), r->complete);
+    if (r->body.n > 0)
+        send_piece(r, clr_buf_str(&r->body), r->complete);
+    else if (r->complete)
+        send_end(r);
     clr_buf_clear(&r->body);
 }
 
@@ -84,12 +94,12 @@ int clr_app_take(clr_app_request_t *r, uint32_t bytes)
     }
     if (bytes == 0)
         return 0;
-    if (r->ws) {
-        clr_app_flush_messages(r, false);
-    } else {
-        clr_app_drop_kept(r);
-        flush_body(r);
+    if (r->state >= CLR_APP_OPEN) {
+        clr_app_flush_messages(r);
+        return 0;
     }
+    clr_app_drop_kept(r);
+    flush_body(r);
     clr_app_update_reading(r);
     return 0;
 }
@@ -106,6 +116,6 @@ void clr_app_update_reading(clr_app_request_t *r)
 {
     if (r->ws)
         clr_ws_pause(r->ws, must_pause(r));
-    else /* all is there: the client's end is to be seen */
+    else if (r->x) /* all is there: the client's end is to be seen */
         clr_exchange_pause(r->x, !r->complete && must_pause(r));
 }

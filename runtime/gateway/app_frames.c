@@ -71,9 +71,9 @@ static bool fits(const clr_app_request_t *r, uint8_t type)
     case CLR_FRAME_WS_ACCEPT:
         return r->is_websocket && r->state == CLR_APP_ASKED;
     case CLR_FRAME_WS_SEND:
-        return r->state == CLR_APP_OPEN;
+        return r->state >= CLR_APP_OPEN;
     case CLR_FRAME_WS_CLOSE:
-        return r->state == CLR_APP_OPEN || (r->is_websocket && r->state == CLR_APP_ASKED);
+        return r->state >= CLR_APP_OPEN || (r->is_websocket && r->state == CLR_APP_ASKED);
     default: /* HTTP_TAKE, HTTP_ABORT */
         return true;
     }
@@ -85,6 +85,8 @@ static void on_abort(clr_app_request_t *r, clr_str_t why)
                  (int)(why.n < 300 ? why.n : 300), why.p);
     if (r->ws)
         clr_ws_kill(r->ws, "the application failed"); /* on_closed frees it */
+    else if (r->state == CLR_APP_CLOSED)
+        clr_app_free(r);
     else
         clr_app_cut(r);
 }

@@ -23,6 +23,7 @@ typedef enum clr_app_state {
     CLR_APP_ASKED,      /* a worker has it */
     CLR_APP_RESPONDING, /* HTTP_START came */
     CLR_APP_OPEN,       /* a WebSocket, accepted */
+    CLR_APP_CLOSED,     /* it is closed, and the worker did not take its last messages yet */
 } clr_app_state_t;
 
 typedef struct clr_app_request {
@@ -35,9 +36,9 @@ typedef struct clr_app_request {
         kept : 1,  /* `body` is what the worker has, for another if it does not take it */
         split : 1, /* the worker has more of the body than is kept */
         sends_file : 1, file_ends : 1, /* the response */
-        told : 1,                      /* the worker knows that it is gone */
-        closing : 1,                   /* the application closed the WebSocket */
-        pinged : 1;                    /* and no answer yet */
+        told : 1,    /* the worker knows that it is gone, or will when it has the messages before */
+        closing : 1, /* the application closed the WebSocket */
+        pinged : 1;  /* and no answer yet */
     uint64_t handle;
     clr_list_t node_; /* app->waiting, or the worker's requests */
     clr_list_t all_;  /* app->all; the free list */
@@ -93,6 +94,7 @@ uint32_t clr_app_window(const clr_gateway_t *gw);
 
 /* HTTP_GONE or WS_GONE, once, if a worker has it. */
 void clr_app_tell_gone(clr_app_request_t *r, uint16_t code, clr_str_t reason);
+void clr_app_send_gone(clr_app_request_t *r, uint16_t code, clr_str_t reason);
 
 /* "GET /path", for logs. */
 typedef struct clr_app_name {
@@ -139,8 +141,8 @@ CLR_NODISCARD int clr_app_accept(clr_app_request_t *r, clr_str_t subprotocol, cl
 CLR_NODISCARD int clr_app_send(clr_app_request_t *r, bool binary, clr_str_t message);
 CLR_NODISCARD int clr_app_close(clr_app_request_t *r, uint16_t code, clr_str_t reason);
 
-/* Messages that waited, as far as the window allows, or all. */
-void clr_app_flush_messages(clr_app_request_t *r, bool all);
+/* Messages that waited, as far as the window allows. May free it. */
+void clr_app_flush_messages(clr_app_request_t *r);
 
 /* The gateway ends it, and its worker hears of it now if it is still there. */
 void clr_app_end_websocket(clr_app_request_t *r, uint16_t code, clr_str_t reason);

@@ -154,6 +154,11 @@ void clr_app_tell_gone(clr_app_request_t *r, uint16_t code, clr_str_t reason)
     if (!r->worker || r->told)
         return;
     r->told = 1;
+    clr_app_send_gone(r, code, reason);
+}
+
+void clr_app_send_gone(clr_app_request_t *r, uint16_t code, clr_str_t reason)
+{
     clr_buf_t *out = clr_worker_begin(
         r->worker, r->is_websocket ? CLR_FRAME_WS_GONE : CLR_FRAME_HTTP_GONE, 0, r->handle);
     if (r->is_websocket) {
@@ -321,6 +326,8 @@ static void lost_worker(clr_app_request_t *r)
     if (r->state == CLR_APP_OPEN) {
         clr_app_leave_worker(r);
         clr_app_end_websocket(r, CLR_WS_RESTART, CLR_STR("the worker is gone"));
+    } else if (r->state == CLR_APP_CLOSED) {
+        clr_app_free(r);
     } else if (r->state == CLR_APP_RESPONDING) {
         clr_log_warn(LOG, "%s: the response is cut: its worker is gone", clr_app_name(r).text);
         clr_app_cut(r);

@@ -8,9 +8,10 @@
 
 /* ---- from the client ---- */
 
-/* A message that waits in r->body: opcode, length, bytes. */
+/* What waits in r->body: this and the message. A CLOSE, at the end, has code and reason. */
 typedef struct held {
     uint8_t opcode;
+    uint16_t code;
     uint32_t length;
 } held_t;
 
@@ -22,27 +23,39 @@ static void send_message(clr_app_request_t *r, uint8_t opcode, clr_str_t payload
     r->untaken += (uint32_t)payload.n;
 }
 
-static void hold_message(clr_app_request_t *r, uint8_t opcode, clr_str_t payload)
+static void hold(clr_app_request_t *r, uint8_t opcode, uint16_t code, clr_str_t payload)
 {
-    held_t held = {.opcode = opcode, .length = (uint32_t)payload.n};
+    held_t held = {.opcode = opcode, .code = code, .length = (uint32_t)payload.n};
     clr_buf_append(&r->body, &held, sizeof(held));
     clr_buf_append_str(&r->body, payload);
 }
 
-void clr_app_flush_messages(clr_app_request_t *r, bool all)
+/* Sends the one at the front; returns its size. */
+static size_t send_held(clr_app_request_t *r, size_t at)
+{
+    held_t held;
+    memcpy(&held, r->body.p + at, sizeof(held));
+    clr_str_t payload = clr_str(r->body.p + at + sizeof(held), held.length);
+    if (held.opcode == CLR_WS_CLOSE)
+        clr_app_send_gone(r, held.code, payload);
+    else
+        send_message(r, held.opcode, payload);
+    return sizeof(held) + held.length;
+}
+
+void clr_app_flush_messages(clr_app_request_t *r)
 {
     size_t at = 0;
-    while (at < r->body.n && (all || r->untaken < CLR_REQUEST_WINDOW)) {
-        held_t held;
-        memcpy(&held, r->body.p + at, sizeof(held));
-        at += sizeof(held);
-        send_message(r, held.opcode, clr_str(r->body.p + at, held.length));
-        at += held.length;
-    }
-    if (at == r->body.n)
-        clr_buf_deinit(&r->body);
-    else
+    while (at < r->body.n && r->untaken < CLR_REQUEST_WINDOW)
+        at += send_held(r, at);
+    if (at < r->body.n)
         clr_buf_consume(&r->body, at);
+    else
+        clr_buf_deinit(&r->body);
+    if (r->body.n == 0 && r->state == CLR_APP_CLOSED)
+        clr_app_free(r);
+    else
+        clr_app_update_reading(r);
 }
 
 static void on_message(clr_ws_conn_t *ws, uint8_t opcode, clr_str_t payload)
@@ -54,7 +67,7 @@ static void on_message(clr_ws_conn_t *ws, uint8_t opcode, clr_str_t payload)
     if (r->body.n == 0 && r->untaken < CLR_REQUEST_WINDOW)
         send_message(r, opcode, payload);
     else
-        hold_message(r, opcode, payload);
+        hold(r, opcode, 0, payload);
     clr_app_update_reading(r);
 }
 
@@ -66,11 +79,15 @@ static void on_pong(clr_ws_conn_t *ws)
 
 /* ---- its end ---- */
 
+/* After the messages that came before. */
 static void tell_closed(clr_app_request_t *r, uint16_t code, clr_str_t reason)
 {
-    if (r->worker && !r->told)
-        clr_app_flush_messages(r, true);
-    clr_app_tell_gone(r, code, reason);
+    if (r->body.n > 0 && r->worker && !r->told) {
+        r->told = 1;
+        hold(r, CLR_WS_CLOSE, code, reason);
+    } else {
+        clr_app_tell_gone(r, code, reason);
+    }
 }
 
 static void on_peer_close(clr_ws_conn_t *ws, uint16_t code, clr_str_t reason)
@@ -84,7 +101,14 @@ static void on_closed(clr_ws_conn_t *ws, uint16_t code, bool clean, const char *
     (void)why;
     /* A stalled reader was sent no code. */
     tell_closed(r, clean || code != CLR_WS_POLICY ? code : CLR_WS_ABNORMAL, CLR_STR_EMPTY);
-    clr_app_free(r);
+    r->ws = NULL;
+    clr_timer_stop(&r->timer);
+    if (r->body.n == 0 || !r->worker || r->closing) {
+        clr_app_free(r);
+        return;
+    }
+    r->state = CLR_APP_CLOSED;
+    clr_app_grant(r); /* what it sends goes nowhere; nothing waits for that */
 }
 
 void clr_app_end_websocket(clr_app_request_t *r, uint16_t code, clr_str_t reason)
@@ -175,6 +199,10 @@ int clr_app_send(clr_app_request_t *r, bool binary, clr_str_t message)
     int rc = clr_app_count_sent(r, message.n);
     if (rc != 0 || r->closing)
         return rc;
+    if (!r->ws) {
+        clr_app_grant(r);
+        return 0;
+    }
     clr_ws_send(r->ws, binary ? CLR_WS_BINARY : CLR_WS_TEXT, message);
     if (r->used >= clr_app_window(r->gw) / 2)
         clr_ws_want_drain(r->ws);
@@ -191,6 +219,10 @@ int clr_app_close(clr_app_request_t *r, uint16_t code, clr_str_t reason)
         clr_app_free(r);
         clr_exchange_close_after(x);
         clr_exchange_error(x, 403, NULL);
+        return 0;
+    }
+    if (!r->ws) {
+        clr_app_free(r);
         return 0;
     }
     r->closing = 1;

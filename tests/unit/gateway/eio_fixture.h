@@ -190,6 +190,7 @@ CLR_UNUSED static void fake_attach(fake_t *f, unsigned number)
     f->fd = fds[0];
     EXPECT_EQ(clr_worker_attach(&f->w, &gw, fds[1], number, CLR_STR("{}"), &fake_ops, f), 0);
     f->page = clr_page_private();
+    loopback_turn(&loop);
     ssize_t n = clr_page_receive(f->fd, clr_buf_reserve(&f->in, 1024), 1024, &f->page);
     EXPECT(n > 0);
     f->in.n += (size_t)n;

@@ -1,0 +1,549 @@
+/* A request's life and placement: which worker gets it, when it waits, and what becomes of it when
+ * its worker does not answer. */
+#include "app_fixture.h"
+
+#define END CLR_FRAME_END
+
+static void answer(fake_t *f, uint64_t stream, const char *body)
+{
+    app_start(f, stream, END, 200, "content-type: text/plain", body);
+}
+
+/* ---- one worker ---- */
+
+TEST(app_request_is_404_without_an_application)
+{
+    fake_t f;
+    fixture_open(false);
+    fake_open(&f, 1, SOCKETIO_SERVER, 10);
+    expect_answer(request("GET", "/", "", NULL), 404, NULL);
+    app_teardown(&f);
+}
+
+TEST(app_request_get_is_one_frame_each_way)
+{
+    fake_t f;
+    app_setup(&f);
+    int fd = request("GET", "/a%20b?q=1", "X-Y: z\r\n", NULL);
+    asked_t a = app_asked(&f);
+    EXPECT_EQ(a.flags, END);
+    EXPECT_EQ(a.window, 256 << 10);
+    EXPECT_EQ(a.body.n, 0);
+    EXPECT_EQ(a.head.transport, 0);
+    EXPECT_EQ(a.head.secure, 0);
+    EXPECT_EQ(a.head.http_minor, 1);
+    EXPECT_STR_C(a.head.method, "GET");
+    EXPECT_STR_C(a.head.target, "/a%20b?q=1");
+    EXPECT_STR_C(a.head.peer_host, "127.0.0.1");
+    EXPECT_STR_C(a.head.local_host, "127.0.0.1");
+    EXPECT_EQ(a.head.local_port, clr_listener_port(listener));
+    EXPECT_EQ(a.head.headers.count, 4);
+    answer(&f, a.stream, "hello");
+    response_t r = response(fd);
+    EXPECT_EQ(r.status, 200);
+    EXPECT(head_has(&r, "content-type: text/plain\r\n"));
+    EXPECT(head_has(&r, "Content-Length: 5\r\n"));
+    EXPECT(head_has(&r, "Date: "));
+    EXPECT_STR_C(r.body, "hello");
+    response_free(&r);
+    EXPECT_EQ(app_count(), 0);
+    app_teardown(&f);
+}
+
+TEST(app_request_keeps_the_connection_and_its_order)
+{
+    fake_t f;
+    app_setup(&f);
+    int fd = fixture_connect();
+    loopback_send(&loop, fd,
+                  CLR_STR("GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n"));
+    for (int i = 1; i <= 2; i++) {
+        char want[8];
+        clr_buf_t got = {0};
+        asked_t a = app_asked(&f);
+        snprintf(want, sizeof(want), "/%d", i);
+        EXPECT_STR_C(a.head.target, want);
+        fake_expect_nothing(&f);
+        answer(&f, a.stream, want);
+        EXPECT(loopback_read_text(&loop, fd, &got, want));
+        clr_buf_deinit(&got);
+    }
+    close(fd);
+    app_teardown(&f);
+}
+
+TEST(app_request_registered_paths_come_first)
+{
+    fake_t f;
+    fixture_open(false);
+    fake_attach(&f, 1);
+    fake_hello(&f);
+    fake_server(&f, 0, SOCKETIO_SERVER);
+    fake_text(&f, CLR_FRAME_APP, 0, 0, "{}");
+    fake_simple(&f, CLR_FRAME_READY, 0);
+    fake_credit(&f, 10);
+    LOOPBACK_UNTIL(&loop, -1, f.is_ready);
+    char sid[CLR_ID_LEN + 1];
+    poll_open("/socket.io", sid);
+    int fd = request("GET", "/other", "", NULL);
+    asked_t a = app_asked(&f);
+    EXPECT_STR_C(a.head.target, "/other");
+    answer(&f, a.stream, "");
+    expect_answer(fd, 200, "");
+    app_teardown(&f);
+}
+
+TEST(app_request_targets_of_all_forms)
+{
+    static const struct {
+        const char *line;
+        int status; /* 200: the application has it */
+    } cases[] = {
+        {"GET http://h/abs?x HTTP/1.1", 200},
+        {"OPTIONS * HTTP/1.1", 200},
+        {"GET * HTTP/1.1", 400},
+        {"CONNECT h:1 HTTP/1.1", 501},
+        {"GET h:1 HTTP/1.1", 400},
+        {"GET /%ff%fe HTTP/1.1", 200},
+        {"GET /\xff HTTP/1.1", 400},
+        {"GET /a#b HTTP/1.1", 400},
+        {"GET //double HTTP/1.1", 200},
+        {"GET /../up HTTP/1.1", 200},
+        {"GET /%00 HTTP/1.1", 200},
+        {"GET ftp://h/ HTTP/1.1", 400},
+    };
+    fake_t f;
+    app_setup(&f);
+    for (size_t i = 0; i < clr_array_len(cases); i++) {
+        clr_buf_t out = {0};
+        int fd = fixture_connect();
+        clr_buf_printf(&out, "%s\r\nHost: h\r\n\r\n", cases[i].line);
+        loopback_send(&loop, fd, clr_buf_str(&out));
+        clr_buf_deinit(&out);
+        if (cases[i].status == 200) {
+            asked_t a = app_asked(&f);
+            EXPECT(strstr(cases[i].line, " ") != NULL);
+            EXPECT(memmem(cases[i].line, strlen(cases[i].line), a.head.target.p, a.head.target.n));
+            answer(&f, a.stream, "ok");
+        }
+        response_t r = response(fd);
+        if (r.status != cases[i].status)
+            TEST_FAIL_("%s: status %d", cases[i].line, r.status);
+        response_free(&r);
+    }
+    app_teardown(&f);
+}
+
+TEST(app_request_tells_the_worker_that_the_client_is_gone)
+{
+    fake_t f;
+    app_setup(&f);
+    int fd = request("GET", "/", "", NULL);
+    uint64_t stream = app_asked(&f).stream;
+    close(fd);
+    EXPECT_EQ(fake_expect(&f, CLR_FRAME_HTTP_GONE).stream, stream);
+    EXPECT_EQ(app_count(), 0);
+    answer(&f, stream, "late"); /* finds nothing, and harms nothing */
+    fake_expect_nothing(&f);
+    EXPECT(!f.gone);
+    app_teardown(&f);
+}
+
+TEST(app_request_of_another_worker_is_a_violation)
+{
+    fake_t a, b;
+    app_setup(&a);
+    app_open(&b, 2, 10);
+    int fd = request("GET", "/", "", NULL);
+    uint64_t stream = app_asked(&a).stream;
+    answer(&b, stream, "mine");
+    fake_wait_gone(&b);
+    EXPECT_EQ(b.gone_reason, CLR_EPROTO);
+    answer(&a, stream, "ok");
+    expect_answer(fd, 200, "ok");
+    fake_close(&b);
+    app_teardown(&a);
+}
+
+TEST(app_request_frames_out_of_turn_are_violations)
+{
+    static const uint8_t types[] = {CLR_FRAME_HTTP_DATA, CLR_FRAME_HTTP_TRAILERS,
+                                    CLR_FRAME_HTTP_FILE, CLR_FRAME_WS_ACCEPT,
+                                    CLR_FRAME_WS_SEND,   CLR_FRAME_WS_CLOSE};
+    fixture_defaults();
+    fixture_open(false);
+    for (size_t i = 0; i < clr_array_len(types); i++) {
+        fake_t f;
+        app_open(&f, 1, 10);
+        int fd = request("POST", "/", "", "body");
+        uint64_t stream = app_asked(&f).stream;
+        switch (types[i]) {
+        case CLR_FRAME_HTTP_TRAILERS:
+            app_headers(&f, types[i], stream, NULL);
+            break;
+        case CLR_FRAME_HTTP_FILE:
+            app_file(&f, stream, 0, "/dev/null", 0, 1);
+            break;
+        case CLR_FRAME_WS_ACCEPT:
+            app_accept(&f, stream, "", NULL);
+            break;
+        case CLR_FRAME_WS_CLOSE:
+            app_ws_close(&f, stream, 1000, "");
+            break;
+        default:
+            fake_text(&f, types[i], 0, stream, "x");
+            break;
+        }
+        fake_wait_gone(&f);
+        EXPECT_EQ(f.gone_reason, CLR_EPROTO);
+        expect_answer(fd, 502, NULL);
+        fake_close(&f);
+    }
+    fixture_close();
+}
+
+TEST(app_request_over_the_limit_is_503)
+{
+    fake_t f;
+    fixture_defaults();
+    options.limit_concurrency = 1;
+    app_setup(&f);
+    int first = request("GET", "/", "", NULL);
+    uint64_t stream = app_asked(&f).stream;
+    response_t r = response(request("GET", "/", "", NULL));
+    EXPECT_EQ(r.status, 503);
+    EXPECT(head_has(&r, "Retry-After: 1\r\n"));
+    response_free(&r);
+    answer(&f, stream, "ok");
+    expect_answer(first, 200, "ok");
+    int again = request("GET", "/", "", NULL);
+    answer(&f, app_asked(&f).stream, "ok");
+    expect_answer(again, 200, "ok");
+    app_teardown(&f);
+}
+
+/* ---- placement ---- */
+
+TEST(app_request_goes_where_fewest_are_in_progress)
+{
+    fake_t a, b;
+    app_setup(&a);
+    app_open(&b, 2, 10);
+    int fds[4];
+    uint64_t of_a[2], of_b[2];
+    for (int i = 0; i < 2; i++) {
+        fds[2 * i] = request("GET", "/a", "", NULL);
+        of_a[i] = app_asked(&a).stream;
+        fds[2 * i + 1] = request("GET", "/b", "", NULL);
+        of_b[i] = app_asked(&b).stream;
+    }
+    answer(&b, of_b[0], "b");
+    expect_answer(fds[1], 200, "b");
+    fds[1] = request("GET", "/b", "", NULL);
+    answer(&b, app_asked(&b).stream, "b");
+    expect_answer(fds[1], 200, "b");
+    answer(&b, of_b[1], "b");
+    expect_answer(fds[3], 200, "b");
+    for (int i = 0; i < 2; i++) {
+        answer(&a, of_a[i], "a");
+        expect_answer(fds[2 * i], 200, "a");
+    }
+    fake_close(&b);
+    app_teardown(&a);
+}
+
+TEST(app_request_waits_for_credit_in_the_gateway)
+{
+    fake_t a, b;
+    fixture_open(false);
+    app_open(&a, 1, 0);
+    int first = request("GET", "/1", "", NULL);
+    int second = request("GET", "/2", "", NULL);
+    app_settle();
+    fake_expect_nothing(&a);
+    EXPECT_EQ(app_count(), 2);
+    app_open(&b, 2, 1); /* which takes what the other never had */
+    asked_t asked = app_asked(&b);
+    EXPECT_STR_C(asked.head.target, "/1");
+    fake_expect_nothing(&b);
+    answer(&b, asked.stream, "one");
+    expect_answer(first, 200, "one");
+    fake_expect_nothing(&b);
+    fake_credit(&b, 1);
+    asked = app_asked(&b);
+    EXPECT_STR_C(asked.head.target, "/2");
+    answer(&b, asked.stream, "two");
+    expect_answer(second, 200, "two");
+    fake_close(&b);
+    app_teardown(&a);
+}
+
+TEST(app_request_avoids_a_worker_that_is_silent)
+{
+    fake_t a, b;
+    app_setup(&a);
+    int stuck = request("GET", "/stuck", "", NULL);
+    uint64_t stream = app_asked(&a).stream;
+    LOOPBACK_UNTIL(&loop, -1, !clr_dispatch_choose_app(&gw));
+    int fd = request("GET", "/waits", "", NULL);
+    app_settle();
+    fake_expect_nothing(&a);
+    app_open(&b, 2, 10);
+    asked_t asked = app_asked(&b);
+    EXPECT_STR_C(asked.head.target, "/waits");
+    answer(&b, asked.stream, "b");
+    expect_answer(fd, 200, "b");
+    fake_credit(&a, 1); /* it answers again */
+    EXPECT(clr_dispatch_choose_app(&gw) == b.w || clr_dispatch_choose_app(&gw) == a.w);
+    answer(&a, stream, "a");
+    expect_answer(stuck, 200, "a");
+    fake_close(&b);
+    app_teardown(&a);
+}
+
+TEST(app_request_that_left_the_queue_is_not_sent)
+{
+    fake_t f;
+    fixture_open(false);
+    app_open(&f, 1, 0);
+    int gone = request("GET", "/gone", "", NULL);
+    LOOPBACK_UNTIL(&loop, -1, app_count() == 1);
+    int fd = request("GET", "/here", "", NULL);
+    LOOPBACK_UNTIL(&loop, -1, app_count() == 2);
+    close(gone);
+    LOOPBACK_UNTIL(&loop, -1, app_count() == 1);
+    fake_credit(&f, 5);
+    asked_t a = app_asked(&f);
+    EXPECT_STR_C(a.head.target, "/here");
+    answer(&f, a.stream, "ok");
+    expect_answer(fd, 200, "ok");
+    app_teardown(&f);
+}
+
+TEST(app_request_queue_is_bounded)
+{
+    fake_t f;
+    fixture_open(false);
+    app_open(&f, 1, 0);
+    int fd = request("GET", "/", "", NULL);
+    LOOPBACK_UNTIL(&loop, -1, app_count() == 1);
+    gw.app->waiting_count += CLR_APP_WAITING_MAX - 1; /* as if they were there */
+    expect_answer(request("GET", "/", "", NULL), 503, NULL);
+    gw.app->waiting_count -= CLR_APP_WAITING_MAX - 1;
+    close(fd);
+    LOOPBACK_UNTIL(&loop, -1, app_count() == 0);
+    app_teardown(&f);
+}
+
+/* ---- workers that do not answer ---- */
+
+TEST(app_request_waits_for_the_next_worker_and_is_repeated_once)
+{
+    fake_t a, b;
+    app_setup(&a);
+    int get = request("GET", "/get", "", NULL);
+    (void)app_asked(&a);
+    fake_close(&a);
+    EXPECT_EQ(app_count(), 1);
+    int late = request("POST", "/late", "", "x");
+    LOOPBACK_UNTIL(&loop, -1, app_count() == 2);
+    app_open(&b, 1, 10);
+    asked_t asked = app_asked(&b);
+    EXPECT_STR_C(asked.head.target, "/get");
+    asked = app_asked(&b);
+    EXPECT_STR_C(asked.head.target, "/late");
+    EXPECT_STR_C(asked.body, "x");
+    answer(&b, asked.stream, "late");
+    expect_answer(late, 200, "late");
+    fake_close(&b);
+    expect_answer(get, 502, NULL); /* it may be what kills them */
+    fixture_close();
+}
+
+TEST(app_request_that_may_have_had_an_effect_is_502)
+{
+    fake_t f;
+    app_setup(&f);
+    int post = request("POST", "/", "", "x");
+    (void)app_asked(&f);
+    fake_close(&f);
+    expect_answer(post, 502, NULL);
+    fixture_close();
+}
+
+TEST(app_request_response_is_cut_with_its_worker)
+{
+    fake_t f;
+    app_setup(&f);
+    int fd = request("GET", "/", "", NULL);
+    app_start(&f, app_asked(&f).stream, 0, 200, NULL, "some");
+    fake_close(&f);
+    clr_buf_t got = app_read_all(fd);
+    EXPECT(buf_has(&got, "Transfer-Encoding: chunked\r\n"));
+    EXPECT(buf_has(&got, "4\r\nsome\r\n"));
+    EXPECT(!buf_has(&got, "0\r\n\r\n"));
+    clr_buf_deinit(&got);
+    fixture_close();
+}
+
+TEST(app_request_is_refused_after_a_while_without_workers)
+{
+    fake_t f;
+    app_setup(&f);
+    fake_close(&f);
+    int fd = request("GET", "/", "", NULL);
+    LOOPBACK_UNTIL(&loop, -1, app_count() == 1);
+    EXPECT(clr_timer_is_active(&gw.app->expiry));
+    uint64_t left = gw.app->expiry.deadline - clr_loop_now(&loop);
+    EXPECT(left > CLR_APP_WAIT_MS - 5000 && left <= CLR_APP_WAIT_MS);
+    clr_app_request_t *r = clr_container_of(gw.app->waiting.next, clr_app_request_t, node_);
+    r->since_ms -= CLR_APP_WAIT_MS;
+    clr_loop_timer_start(&loop, &gw.app->expiry, 0);
+    response_t got = response(fd);
+    EXPECT_EQ(got.status, 503);
+    EXPECT(head_has(&got, "Retry-After: 1\r\n"));
+    response_free(&got);
+    fixture_close();
+}
+
+TEST(app_request_rejected_goes_to_another)
+{
+    fake_t a, b;
+    app_setup(&a);
+    int fd = request("POST", "/", "", "body");
+    asked_t asked = app_asked(&a);
+    uint64_t first = asked.stream;
+    clr_worker_stop(a.w, 1000);
+    fake_expect(&a, CLR_FRAME_STOP);
+    fake_simple(&a, CLR_FRAME_HTTP_REJECT, first);
+    EXPECT_EQ(app_count(), 1);
+    app_open(&b, 2, 10);
+    asked = app_asked(&b);
+    EXPECT(asked.stream != first);
+    EXPECT_STR_C(asked.body, "body");
+    EXPECT_EQ(asked.flags, END);
+    answer(&a, first, "late"); /* finds nothing */
+    answer(&b, asked.stream, "ok");
+    expect_answer(fd, 200, "ok");
+    EXPECT(!a.gone);
+    fake_close(&b);
+    app_teardown(&a);
+}
+
+TEST(app_request_rejected_by_all_is_503)
+{
+    fake_t f;
+    app_setup(&f);
+    int fd = request("GET", "/", "", NULL);
+    for (int i = 0; i < 3; i++)
+        fake_simple(&f, CLR_FRAME_HTTP_REJECT, app_asked(&f).stream);
+    expect_answer(fd, 503, NULL);
+    app_teardown(&f);
+}
+
+TEST(app_request_rejected_when_part_of_the_body_went_is_503)
+{
+    fake_t f;
+    app_setup(&f);
+    int fd = request("POST", "/", "Content-Length: 5\r\nExpect: 100-continue\r\n", NULL);
+    uint64_t stream = app_asked(&f).stream;
+    loopback_send(&loop, fd, CLR_STR("ab"));
+    fake_expect(&f, CLR_FRAME_HTTP_BODY);
+    fake_simple(&f, CLR_FRAME_HTTP_REJECT, stream);
+    expect_answer(fd, 503, NULL);
+    app_teardown(&f);
+}
+
+TEST(app_request_stopping_worker_finishes_and_gets_no_more)
+{
+    fake_t a, b;
+    app_setup(&a);
+    int fd = request("GET", "/old", "", NULL);
+    uint64_t stream = app_asked(&a).stream;
+    app_open(&b, 2, 10);
+    clr_worker_stop(a.w, 1000);
+    fake_expect(&a, CLR_FRAME_STOP);
+    int fresh[2];
+    for (int i = 0; i < 2; i++) {
+        fresh[i] = request("GET", "/new", "", NULL);
+        answer(&b, app_asked(&b).stream, "new");
+        expect_answer(fresh[i], 200, "new");
+    }
+    answer(&a, stream, "old");
+    expect_answer(fd, 200, "old");
+    fake_close(&b);
+    app_teardown(&a);
+}
+
+TEST(app_request_drain_refuses_what_nobody_will_take)
+{
+    fake_t f;
+    fixture_open(false);
+    app_open(&f, 1, 1);
+    int asked = request("GET", "/asked", "", NULL);
+    uint64_t stream = app_asked(&f).stream;
+    int waiting = request("GET", "/waiting", "", NULL);
+    LOOPBACK_UNTIL(&loop, -1, app_count() == 2);
+    clr_gateway_drain(&gw);
+    clr_worker_stop(f.w, 1000);
+    expect_answer(waiting, 503, NULL);
+    fake_expect(&f, CLR_FRAME_STOP);
+    answer(&f, stream, "ok");
+    response_t r = response(asked);
+    EXPECT_EQ(r.status, 200);
+    EXPECT(head_has(&r, "Connection: close\r\n"));
+    response_free(&r);
+    app_teardown(&f);
+}
+
+TEST(app_request_app_frame_must_be_sound_and_in_time)
+{
+    fixture_open(false);
+    fake_t f;
+    fake_attach(&f, 1);
+    fake_hello(&f);
+    fake_text(&f, CLR_FRAME_APP, 0, 0, "no json");
+    fake_wait_gone(&f);
+    fake_close(&f);
+    app_open(&f, 1, 1);
+    fake_text(&f, CLR_FRAME_APP, 0, 0, "{}");
+    fake_wait_gone(&f);
+    EXPECT_EQ(f.gone_reason, CLR_EPROTO);
+    fake_close(&f);
+    fixture_close();
+}
+
+TEST(app_request_objects_are_used_again)
+{
+    fake_t f;
+    app_setup(&f);
+    for (int i = 0; i < 20; i++) {
+        int fd = request("POST", "/", "", "some body");
+        answer(&f, app_asked(&f).stream, "ok");
+        fake_credit(&f, 1);
+        expect_answer(fd, 200, "ok");
+    }
+    EXPECT_EQ(gw.app->spare_count, 1);
+    EXPECT(sizeof(clr_app_request_t) <= 256);
+    app_teardown(&f);
+}
+
+TEST_MAIN(T(app_request_is_404_without_an_application), T(app_request_get_is_one_frame_each_way),
+          T(app_request_keeps_the_connection_and_its_order),
+          T(app_request_registered_paths_come_first), T(app_request_targets_of_all_forms),
+          T(app_request_tells_the_worker_that_the_client_is_gone),
+          T(app_request_of_another_worker_is_a_violation),
+          T(app_request_frames_out_of_turn_are_violations), T(app_request_over_the_limit_is_503),
+          T(app_request_goes_where_fewest_are_in_progress),
+          T(app_request_waits_for_credit_in_the_gateway),
+          T(app_request_avoids_a_worker_that_is_silent),
+          T(app_request_that_left_the_queue_is_not_sent), T(app_request_queue_is_bounded),
+          T(app_request_waits_for_the_next_worker_and_is_repeated_once),
+          T(app_request_that_may_have_had_an_effect_is_502),
+          T(app_request_response_is_cut_with_its_worker),
+          T(app_request_is_refused_after_a_while_without_workers),
+          T(app_request_rejected_goes_to_another), T(app_request_rejected_by_all_is_503),
+          T(app_request_rejected_when_part_of_the_body_went_is_503),
+          T(app_request_stopping_worker_finishes_and_gets_no_more),
+          T(app_request_drain_refuses_what_nobody_will_take),
+          T(app_request_app_frame_must_be_sound_and_in_time), T(app_request_objects_are_used_again))
