@@ -179,6 +179,12 @@ void clr_listen_urls(const clr_listen_t *l, clr_buf_t *out)
     }
 }
 
+void clr_listen_retry(clr_listen_t *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        clr_listener_retry(l->listeners[i]);
+}
+
 /* --- the end --- */
 
 void clr_listen_stop(clr_listen_t *l)

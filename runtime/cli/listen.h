@@ -28,6 +28,9 @@ CLR_NODISCARD int clr_listen_open(clr_listen_t *l, clr_loop_t *loop, const clr_o
 /* The URLs, separated by commas. */
 void clr_listen_urls(const clr_listen_t *l, clr_buf_t *out);
 
+/* Offers connections that were not accepted once more (clr_listener_retry). */
+void clr_listen_retry(clr_listen_t *l);
+
 /* No new connections. Harmless when called again. */
 void clr_listen_stop(clr_listen_t *l);
 void clr_listen_deinit(clr_listen_t *l);

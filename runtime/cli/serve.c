@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -14,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "cli/limits.h"
 #include "cli/listen.h"
 #include "clrun/exit.h"
 #include "clrun/version.h"
@@ -24,8 +24,6 @@
 
 #define LOG "clrun"
 
-#define OPEN_FILES_MAX                                                                             \
-    (1u << 20)            /* some systems allow a billion, and programs exist that loop over all */
 #define DRAIN_CHECK_MS 10 /* while stopping: how often to look whether all clients are gone */
 #define DRAIN_LEAST_MS                                                                             \
     1000 /* what the last bytes to clients may take when the app took its time                     \
@@ -52,6 +50,7 @@ typedef struct serve {
     uv_signal_t signals[clr_array_len(stop_signals)];
     clr_timer_t drain_timer;
     uint64_t drain_until_ms;
+    uint64_t open_files;
     bool has_terminal; /* a hangup then means that the terminal is gone */
     bool stopping;
     int status;
@@ -173,24 +172,18 @@ static int check_ready_fd(const serve_t *s)
     return complain_error(s, CLR_EXIT_USAGE, &err);
 }
 
-static void raise_open_files(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    rlim_t wanted = limit.rlim_max < OPEN_FILES_MAX ? limit.rlim_max : OPEN_FILES_MAX;
-    if (limit.rlim_cur >= wanted)
-        return;
-    limit.rlim_cur = wanted;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /* ---- listening ---- */
 
-static void on_connection(uv_stream_t *handle, void *ctx)
+static bool on_connection(uv_stream_t *handle, void *ctx)
 {
     serve_t *s = ctx;
-    clr_http_conn_accept(&s->gw, handle);
+    return clr_http_conn_accept(&s->gw, handle);
+}
+
+static void on_room(void *ctx)
+{
+    serve_t *s = ctx;
+    clr_listen_retry(&s->listen);
 }
 
 static int listen_now(serve_t *s)
@@ -414,6 +407,9 @@ static int serve_on_loop(serve_t *s)
 {
     clr_gateway_options_t options = gateway_options(s);
     clr_gateway_init(&s->gw, &s->loop, &options);
+    uint32_t connections = clr_limits_connections(s->open_files, (unsigned)s->options->workers,
+                                                  (uint64_t)s->options->max_connections);
+    clr_capacity_init(&s->gw.capacity, connections, "--max-connections", on_room, s);
     s->status = listen_now(s);
     if (s->status == CLR_EXIT_OK)
         s->status = find_python(s);
@@ -453,7 +449,7 @@ int clr_serve(const clr_options_t *options)
     serve_t *s = clr_xcalloc(1, sizeof(*s));
     s->options = options;
     configure_log(options);
-    raise_open_files();
+    s->open_files = clr_limits_raise_open_files();
     int status = prepare(s);
     if (status == CLR_EXIT_OK && clr_loop_init(&s->loop) == 0) {
         status = serve_on_loop(s);

@@ -11,7 +11,8 @@
 
 #define DEFAULT_HOST "127.0.0.1"
 
-#define BODY_MAX 1024 /* of a request, which has none that is looked at */
+#define BODY_MAX        1024 /* of a request, which has none that is looked at */
+#define CONNECTIONS_MAX 64   /* more wait */
 
 struct clr_admin {
     clr_gateway_t *watched;
@@ -116,10 +117,17 @@ static void on_head(clr_exchange_t *x)
 
 static const clr_handler_t handler = {.on_head = on_head, .kind = CLR_HANDLER_ADMIN};
 
-static void on_connection(uv_stream_t *handle, void *ctx)
+static bool on_connection(uv_stream_t *handle, void *ctx)
 {
     clr_admin_t *a = ctx;
-    clr_http_conn_accept(&a->gw, handle);
+    return clr_http_conn_accept(&a->gw, handle);
+}
+
+static void on_room(void *ctx)
+{
+    clr_admin_t *a = ctx;
+    if (a->listener)
+        clr_listener_retry(a->listener);
 }
 
 /* --- life --- */
@@ -172,6 +180,7 @@ int clr_admin_open(clr_admin_t **out, clr_gateway_t *gw, const char *address,
     a->worker = worker;
     a->ctx = ctx;
     clr_gateway_init(&a->gw, gw->loop, &options);
+    clr_capacity_init(&a->gw.capacity, CONNECTIONS_MAX, "--admin", on_room, a);
     int rc = open_listener(a, address, err);
     if (rc < 0) {
         clr_gateway_deinit(&a->gw);

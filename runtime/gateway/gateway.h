@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/slots.h"
+#include "gateway/capacity.h"
 #include "gateway/metrics.h"
 #include "net/loop.h"
 #include "proto/http.h"
@@ -52,6 +53,7 @@ struct clr_gateway {
     clr_metrics_t metrics;
     bool ready;                    /* the workers are: requests are read */
     bool draining;                 /* shutting down: nothing new */
+    clr_capacity_t capacity;       /* of client connections */
     clr_list_t conns;              /* all HTTP connections (http_conn.c) */
     clr_list_t waiting;            /* accepted before ready */
     clr_list_t ws_conns;           /* all WebSocket connections (ws_conn.c) */

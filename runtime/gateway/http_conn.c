@@ -438,7 +438,9 @@ static void on_closed(clr_stream_t *stream)
     clr_list_remove(&conn->node);
     free(conn->addresses);
     free(stream);
+    clr_gateway_t *gw = conn->gw;
     free(conn);
+    clr_capacity_give(&gw->capacity);
 }
 
 static const clr_stream_ops_t stream_ops = {
@@ -457,15 +459,18 @@ static void start(clr_http_conn_t *conn)
     clr_stream_read_start(conn->stream);
 }
 
-void clr_http_conn_accept(clr_gateway_t *gw, uv_stream_t *listener)
+bool clr_http_conn_accept(clr_gateway_t *gw, uv_stream_t *listener)
 {
+    if (!clr_capacity_take(&gw->capacity))
+        return false;
     clr_stream_t *stream = clr_xmalloc(sizeof(*stream));
     int err = clr_stream_accept(stream, gw->loop, listener, &stream_ops);
     if (err) {
         gw->metrics.connections_rejected++;
         clr_log_warn("http", "cannot accept a connection: %s", clr_strerror(err));
         free(stream);
-        return;
+        clr_capacity_give(&gw->capacity);
+        return false;
     }
     gw->metrics.connections_accepted++;
     clr_http_conn_t *conn = clr_xcalloc(1, sizeof(*conn));
@@ -478,6 +483,7 @@ void clr_http_conn_accept(clr_gateway_t *gw, uv_stream_t *listener)
     clr_list_push_back(&gw->waiting, &conn->node);
     if (gw->ready)
         start(conn);
+    return true;
 }
 
 clr_stream_t *clr_http_conn_detach(clr_http_conn_t *conn, clr_buf_t *early)

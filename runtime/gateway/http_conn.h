@@ -52,8 +52,9 @@ struct clr_exchange {
     unsigned has_date : 1;      /* set before the response begins: its headers have a Date */
 };
 
-/* Starts reading a connection that was just accepted; owns itself from here on. */
-void clr_http_conn_accept(clr_gateway_t *gw, uv_stream_t *listener);
+/* Accepts a connection and starts reading it; owns itself from here on. False, and nothing was
+ * accepted, when there are too many (capacity.h). */
+bool clr_http_conn_accept(clr_gateway_t *gw, uv_stream_t *listener);
 
 /* Answers with a whole body. `headers` is zero or more complete "Name: value\r\n" lines
  * (Content-Type among them; Content-Length, Date, Connection are added here). HEAD and 204/304 send

@@ -281,7 +281,9 @@ static void on_closed(clr_stream_t *s)
     drop_extra(ws);
     clr_pools_give_ws(ws->gw->pools, ws->parser);
     free(s);
+    clr_gateway_t *gw = ws->gw;
     free(ws);
+    clr_capacity_give(&gw->capacity);
 }
 
 static const clr_stream_ops_t stream_ops = {

@@ -25,6 +25,8 @@ struct clr_listener {
     clr_listener_connection_cb cb;
     void *ctx;
     bool secure;
+    bool holding;   /* a connection that was not accepted */
+    bool failing;   /* the last accept failed, and the log knows */
     char name[256]; /* the host as it was given, when it was a name; the path */
 };
 
@@ -37,9 +39,10 @@ static void on_connection(uv_stream_t *stream, int status)
 {
     clr_listener_t *l = clr_container_of(stream, clr_listener_t, uv.stream);
     if (status == 0)
-        l->cb(stream, l->ctx);
-    else
-        clr_log_warn("net", "cannot accept a connection: %s", clr_strerror(status));
+        l->holding = !l->cb(stream, l->ctx); /* libuv asks for no more until it is accepted */
+    else if (!l->failing)
+        clr_log_warn("net", "cannot accept connections: %s", clr_strerror(status));
+    l->failing = status != 0;
 }
 
 static clr_listener_t *listener_new(const clr_listener_spec_t *spec, clr_listener_connection_cb cb,
@@ -367,6 +370,12 @@ void clr_listener_url(const clr_listener_t *l, clr_buf_t *out)
     const char *host = l->name[0] ? l->name : address;
     clr_buf_printf(out, strchr(host, ':') ? "http%s://[%s]:%u" : "http%s://%s:%u",
                    l->secure ? "s" : "", host, port);
+}
+
+void clr_listener_retry(clr_listener_t *l)
+{
+    if (l->holding && !uv_is_closing(&l->uv.handle))
+        l->holding = !l->cb(&l->uv.stream, l->ctx);
 }
 
 void clr_listener_close(clr_listener_t *l)

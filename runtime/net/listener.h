@@ -15,8 +15,9 @@
 
 typedef struct clr_listener clr_listener_t;
 
-/* A connection waits: accept it here (clr_stream_accept with this handle). */
-typedef void (*clr_listener_connection_cb)(uv_stream_t *handle, void *ctx);
+/* A connection waits: accept it here (clr_stream_accept with this handle). False if it was not
+ * accepted: the listener stands still until clr_listener_retry(). */
+typedef bool (*clr_listener_connection_cb)(uv_stream_t *handle, void *ctx);
 
 #define CLR_LISTENER_BACKLOG 2048 /* the kernel lowers it to its somaxconn */
 
@@ -55,5 +56,8 @@ uint16_t clr_listener_port(const clr_listener_t *l);
 /* Appends "http://127.0.0.1:8000", "https://[::1]:443" or "unix:/run/app.sock". A name stays the
  * name that was given. */
 void clr_listener_url(const clr_listener_t *l, clr_buf_t *out);
+
+/* Offers the connection that was not accepted once more, if there is one. */
+void clr_listener_retry(clr_listener_t *l);
 
 void clr_listener_close(clr_listener_t *l);

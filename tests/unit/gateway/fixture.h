@@ -15,9 +15,9 @@ static clr_gateway_t gw;
 static clr_gateway_options_t options;
 static clr_listener_t *listener;
 
-static void fixture_on_connection(uv_stream_t *handle, void *ctx)
+static bool fixture_on_connection(uv_stream_t *handle, void *ctx)
 {
-    clr_http_conn_accept(ctx, handle);
+    return clr_http_conn_accept(ctx, handle);
 }
 
 /* Options may be changed before. */

@@ -9,7 +9,8 @@
 
 static clr_loop_t loop;
 static clr_error_t err;
-static int accepted;
+static int accepted, refused;
+static bool refuse;
 
 static void on_stream_closed(clr_stream_t *s)
 {
@@ -18,9 +19,12 @@ static void on_stream_closed(clr_stream_t *s)
 
 static const clr_stream_ops_t ops = {.on_closed = on_stream_closed};
 
-static void on_connection(uv_stream_t *handle, void *ctx)
+static bool on_connection(uv_stream_t *handle, void *ctx)
 {
     (void)ctx;
+    refused += refuse;
+    if (refuse)
+        return false;
     char host[46];
     uint16_t port;
     clr_stream_t *s = malloc(sizeof(*s));
@@ -29,6 +33,7 @@ static void on_connection(uv_stream_t *handle, void *ctx)
     EXPECT((port == 0) == (handle->type == UV_NAMED_PIPE));
     clr_stream_close(s);
     accepted++;
+    return true;
 }
 
 static int connect_unix(const char *path)
@@ -77,6 +82,49 @@ TEST(listener_ipv6_any_takes_ipv4_too)
         clr_listener_close(l);
     } /* else: a machine without IPv6 */
     clr_loop_deinit(&loop);
+}
+
+TEST(listener_stands_still_until_it_is_asked_again)
+{
+    clr_listener_t *l = NULL;
+    EXPECT_EQ(clr_loop_init(&loop), 0);
+    EXPECT_EQ(clr_listener_open_tcp(&l, &loop, "127.0.0.1", 0, on_connection, NULL, &err), 0);
+    clr_listener_retry(l); /* nothing to be accepted */
+    refuse = true;
+    int a = loopback_connect(clr_listener_port(l)), b = loopback_connect(clr_listener_port(l));
+    LOOPBACK_UNTIL(&loop, -1, refused == 1);
+    for (int i = 0; i < 20; i++)
+        loopback_turn(&loop);
+    EXPECT_EQ(refused, 1);
+    clr_listener_retry(l);
+    EXPECT_EQ(refused, 2);
+    refuse = false;
+    clr_listener_retry(l);
+    EXPECT_EQ(accepted, 1);
+    LOOPBACK_UNTIL(&loop, -1, accepted == 2);
+    clr_listener_retry(l);
+    EXPECT_EQ(accepted, 2);
+    close(a);
+    close(b);
+    clr_listener_close(l);
+    clr_loop_deinit(&loop);
+}
+
+TEST(listener_may_be_closed_while_it_stands_still)
+{
+    clr_listener_t *l = NULL;
+    char byte;
+    EXPECT_EQ(clr_loop_init(&loop), 0);
+    EXPECT_EQ(clr_listener_open_tcp(&l, &loop, "127.0.0.1", 0, on_connection, NULL, &err), 0);
+    refuse = true;
+    int fd = loopback_connect(clr_listener_port(l));
+    LOOPBACK_UNTIL(&loop, -1, refused == 1);
+    clr_listener_close(l);
+    clr_listener_retry(l);
+    EXPECT_EQ(refused, 1);
+    clr_loop_deinit(&loop);
+    EXPECT(recv(fd, &byte, 1, 0) <= 0);
+    close(fd);
 }
 
 TEST(listener_unix_replaces_a_stale_socket_only)
@@ -267,4 +315,6 @@ TEST_MAIN(T(listener_tells_its_url), T(listener_empty_host_takes_all_families),
           T(listener_leaves_ipv4_to_another), T(listener_unix_sets_the_mode),
           T(listener_takes_inherited_sockets), T(listener_refuses_what_does_not_listen),
           T(listener_port_in_use_is_named), T(listener_bad_hosts_are_named),
-          T(listener_ipv6_any_takes_ipv4_too), T(listener_unix_replaces_a_stale_socket_only))
+          T(listener_ipv6_any_takes_ipv4_too), T(listener_stands_still_until_it_is_asked_again),
+          T(listener_may_be_closed_while_it_stands_still),
+          T(listener_unix_replaces_a_stale_socket_only))

@@ -45,12 +45,13 @@ static void on_closed(clr_stream_t *s)
 
 static const clr_stream_ops_t ops = {on_read, on_end, on_drain, on_stalled, on_closed};
 
-static void on_connection(uv_stream_t *handle, void *ctx)
+static bool on_connection(uv_stream_t *handle, void *ctx)
 {
     (void)ctx;
     EXPECT_EQ(clr_stream_accept(&stream, &loop, handle, &ops), 0);
     clr_stream_read_start(&stream);
     accepted++;
+    return true;
 }
 
 /* A listener, a client and the accepted stream. */

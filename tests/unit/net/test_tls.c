@@ -56,13 +56,14 @@ static void on_closed(clr_stream_t *s)
 
 static const clr_stream_ops_t ops = {on_read, on_end, on_drain, on_stalled, on_closed};
 
-static void on_connection(uv_stream_t *handle, void *ctx)
+static bool on_connection(uv_stream_t *handle, void *ctx)
 {
     (void)ctx;
     EXPECT_EQ(clr_stream_accept(&stream, &loop, handle, &ops), 0);
     EXPECT(clr_stream_is_secure(&stream));
     clr_stream_read_start(&stream);
     accepted++;
+    return true;
 }
 
 /* --- the fixture --- */
