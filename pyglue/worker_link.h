@@ -14,6 +14,7 @@
 #include "acks.h"
 #include "asgi.h"
 #include "base/assert.h"
+#include "base/spin.h"
 #include "carrier.h"
 #include "idmap.h"
 #include "link/message.h"
@@ -46,7 +47,8 @@ typedef struct clr_wlink {
     size_t out_from;
     clr_buf_t scratch; /* see clr_wlink_scratch() */
     bool scratch_is_taken;
-    uint32_t taken; /* creditable frames since the last CREDIT */
+    uint32_t taken;  /* creditable frames since the last CREDIT */
+    clr_spin_t spin; /* for clr_wlink_select() */
 
     PyObject *loop;
     PyObject *call_soon;
@@ -75,6 +77,19 @@ CLR_NODISCARD int clr_wlink_read_first(clr_wlink_t *link, clr_frame_t *frame);
 
 /* The descriptor is readable: one batch. Leaves no exception. */
 void clr_wlink_on_readable(clr_wlink_t *link);
+
+/* ---- waiting (worker_link_wait.c) ---- */
+
+/* Waits until something in the epoll set is ready or the time has passed; -1: no limit. Returns 1
+ * when nothing is left to look at: the link alone was ready and its batch is done, or nothing was.
+ * 0 when others are ready, and maybe the link; nothing was taken then. -1 with an exception. */
+CLR_NODISCARD int clr_wlink_select(clr_wlink_t *link, int epoll_fd, int timeout_ms);
+
+/* Methods of Link: wait(epoll fd, seconds or None) -> bool, and set_spin(microseconds). */
+PyObject *clr_wlink_method_wait(PyObject *self, PyObject *args);
+PyObject *clr_wlink_method_set_spin(PyObject *self, PyObject *microseconds);
+
+/* ---- writing ---- */
 
 /* The kernel takes output again. */
 void clr_wlink_on_writable(clr_wlink_t *link);

@@ -471,6 +471,8 @@ static PyMethodDef link_methods[] = {
     {"drain", link_drain, METH_NOARGS, "Take no new requests, close WebSockets."},
     {"quiesce", link_quiesce, METH_NOARGS, "End the task kept for the next event."},
     {"close", link_close, METH_NOARGS, "Leave the loop and close the descriptor."},
+    {"wait", clr_wlink_method_wait, METH_VARARGS, "wait(epoll_fd, timeout) -> bool"},
+    {"set_spin", clr_wlink_method_set_spin, METH_O, "set_spin(microseconds)"},
     {"_on_readable", link_on_readable, METH_NOARGS, NULL},
     {"_on_writable", link_on_writable, METH_NOARGS, NULL},
     {"_on_flush", link_on_flush, METH_NOARGS, NULL},

@@ -129,11 +129,24 @@ class Worker:
                 return False
             self.loop = uvloop.new_event_loop()
         else:
-            self.loop = asyncio.new_event_loop()
+            self.loop = self._make_asyncio_loop()
         asyncio.set_event_loop(self.loop)
         grace = self.config.get("graceful_timeout_ms", 10_000)
         self.loop.add_signal_handler(signal.SIGTERM, self.stop, grace)
         return True
+
+    def _make_asyncio_loop(self):
+        import asyncio
+
+        from ._selector import LinkSelector
+
+        self.link.set_spin(self.config.get("spin_us", 0))
+        loop = asyncio.SelectorEventLoop(LinkSelector(self.link))
+        if not loop.get_debug():
+            return loop
+        # asyncio's debug mode reports slow callbacks, and a batch of the link should be one.
+        loop.close()
+        return asyncio.new_event_loop()
 
     def _log_through_link(self):
         """Warnings and errors of an app that configured no logging go to the gateway's log."""

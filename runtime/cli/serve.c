@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -379,6 +380,20 @@ static void start_signals(serve_t *s)
     s->has_terminal = isatty(STDERR_FILENO) || isatty(STDIN_FILENO);
 }
 
+static unsigned processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+/* Polling pays for a process that has a processor to itself. */
+static void allow_spin(serve_t *s, clr_pool_options_t *options)
+{
+    unsigned limit = (unsigned)s->options->spin;
+    clr_loop_set_spin(&s->loop, processors() > 1 ? limit : 0);
+    options->spin_us = processors() > options->workers ? limit : 0;
+}
+
 static void run(serve_t *s)
 {
     clr_pool_options_t options = {
@@ -393,6 +408,7 @@ static void run(serve_t *s)
         .factory = s->options->factory,
         .graceful_timeout_ms = s->options->graceful_timeout,
     };
+    allow_spin(s, &options);
     start_signals(s);
     clr_timer_init(&s->drain_timer, on_drain_timer);
     s->pool = clr_pool_new(&s->gw, &options, &pool_ops, s);

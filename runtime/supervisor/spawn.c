@@ -39,8 +39,8 @@ void clr_spawn_config(clr_buf_t *out, const clr_pool_options_t *options, unsigne
     append_member(out, "lifespan", options->lifespan);
     clr_buf_printf(out, ",\"factory\":%s", options->factory ? "true" : "false");
     append_member(out, "version", CLR_VERSION);
-    clr_buf_printf(out, ",\"graceful_timeout_ms\":%llu",
-                   (unsigned long long)options->graceful_timeout_ms);
+    clr_buf_printf(out, ",\"graceful_timeout_ms\":%llu,\"spin_us\":%u",
+                   (unsigned long long)options->graceful_timeout_ms, options->spin_us);
     clr_buf_putc(out, '}');
 }
 

@@ -23,14 +23,15 @@ TEST(config_is_json)
                                   .root_path = "/app",
                                   .lifespan = "auto",
                                   .factory = true,
-                                  .graceful_timeout_ms = 10000};
+                                  .graceful_timeout_ms = 10000,
+                                  .spin_us = 50};
     clr_buf_t out = {0};
     clr_spawn_config(&out, &options, 2);
     EXPECT_STR_C(clr_buf_str(&out),
                  "{\"worker\":2,\"workers\":3,\"app\":\"my \\\"app\\\".py\",\"attr\":\"sio\","
                  "\"loop\":\"uvloop\",\"log_level\":\"info\",\"root_path\":\"/app\","
                  "\"lifespan\":\"auto\",\"factory\":true,\"version\":\"0.1.0\","
-                 "\"graceful_timeout_ms\":10000}");
+                 "\"graceful_timeout_ms\":10000,\"spin_us\":50}");
     clr_buf_clear(&out);
     app.attr = NULL;
     clr_spawn_config(&out, &options, 1);
