@@ -410,4 +410,5 @@ const clr_handler_t clr_app_handler = {
     .on_body = clr_app_on_body,
     .on_end = clr_app_on_end,
     .on_abort = on_abort,
+    .kind = CLR_HANDLER_APP,
 };

@@ -478,6 +478,13 @@ static bool is_failing(const slot_t *s)
     return !healthy && s->backoff_ms > FAILING_MS;
 }
 
+/* Half of a worker that is ready may be gone already. */
+static slot_state_t shown_state(const slot_t *s)
+{
+    bool linked = s->worker && clr_worker_state(s->worker) != CLR_WORKER_GONE;
+    return s->state == SLOT_READY && (!linked || s->exited) ? SLOT_GONE : s->state;
+}
+
 bool clr_pool_worker_status(const clr_pool_t *pool, size_t index, clr_worker_status_t *out)
 {
     if (index >= pool->options.workers)
@@ -485,7 +492,7 @@ bool clr_pool_worker_status(const clr_pool_t *pool, size_t index, clr_worker_sta
     const slot_t *s = &pool->slots[index];
     *out = (clr_worker_status_t){
         .number = s->number,
-        .state = clr_worker_states[s->state],
+        .state = clr_worker_states[shown_state(s)],
         .pid = s->process_up && !s->exited ? s->pid : 0,
         .restarts = s->restarts,
         .failing = is_failing(s),
