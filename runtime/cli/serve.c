@@ -43,7 +43,8 @@ typedef struct serve {
     char *public_dir;
     clr_proxy_t *proxy; /* NULL: none is trusted */
     clr_listen_t listen;
-    clr_buf_t urls;
+    clr_buf_t url;  /* of the first listener */
+    clr_buf_t urls; /* of all */
     clr_loop_t loop;
     clr_gateway_t gw;
     clr_pool_t *pool;
@@ -192,6 +193,7 @@ static int listen_now(serve_t *s)
     clr_error_t err = {0};
     if (clr_listen_open(&s->listen, &s->loop, s->options, on_connection, s, &err) < 0)
         return complain_error(s, CLR_EXIT_LISTEN, &err);
+    clr_listener_url(s->listen.listeners[0], &s->url);
     clr_listen_urls(&s->listen, &s->urls);
     return CLR_EXIT_OK;
 }
@@ -239,7 +241,7 @@ static void write_ready_fd(const serve_t *s)
     if (fd == 0)
         return;
     clr_buf_t line = {0};
-    clr_buf_append_str(&line, clr_buf_str(&s->urls));
+    clr_buf_append_str(&line, clr_buf_str(&s->url));
     clr_buf_putc(&line, '\n');
     ssize_t n = write(fd, line.p, line.n); /* less than a pipe takes at once */
     if (n != (ssize_t)line.n)
@@ -474,6 +476,7 @@ int clr_serve(const clr_options_t *options)
         status = complain(s, CLR_EXIT_RUNTIME, CLR_STR("cannot start an event loop"));
     }
     clr_listen_deinit(&s->listen);
+    clr_buf_deinit(&s->url);
     clr_buf_deinit(&s->urls);
     clr_python_deinit(&s->python);
     clr_home_deinit(&s->home);
