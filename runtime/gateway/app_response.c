@@ -208,9 +208,10 @@ static void on_file_sent(clr_exchange_t *x)
     clr_app_request_t *r = clr_app_of(x);
     r->sends_file = 0;
     tell_file_done(r, 0);
-    clr_app_grant(r);
     if (r->file_ends)
         finish(r, CLR_STR_EMPTY);
+    else
+        await_drain(r); /* in the place of the one that the file took */
 }
 
 void clr_app_send_file(clr_app_request_t *r, bool end, clr_str_t path, uint64_t offset,

@@ -32,8 +32,7 @@ CLR_UNUSED static void app_setup(fake_t *f)
 
 CLR_UNUSED static void app_teardown(fake_t *f)
 {
-    if (!f->gone)
-        fake_close(f);
+    fake_close(f);
     fixture_close();
 }
 
