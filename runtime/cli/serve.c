@@ -120,6 +120,7 @@ static clr_gateway_options_t gateway_options(const serve_t *s)
         .ws_max_size = (size_t)o->ws_max_size,
         .access_log = o->access_log,
         .ws_deflate = o->ws_per_message_deflate,
+        .gzip = o->gzip,
         .node_tag = (uint16_t)(clr_random_u64() & 0xfff),
     };
 }

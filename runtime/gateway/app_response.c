@@ -112,6 +112,7 @@ static int begin(clr_app_request_t *r, bool end, uint16_t status, clr_strs_t hea
     if (status == 304 && head.length != UINT64_MAX) /* of the body that is not sent */
         clr_buf_printf(lines, "content-length: %llu\r\n", (unsigned long long)head.length);
     x->has_date = head.has_date;
+    x->compressible = 1;
     if (head.close || r->is_websocket) /* a refused handshake: what follows may be no HTTP */
         clr_exchange_close_after(x);
     r->state = CLR_APP_RESPONDING;

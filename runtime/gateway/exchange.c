@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "gateway/compress.h"
 #include "gateway/http_conn_internal.h"
 
 static bool is_head_request(const clr_exchange_t *x)
@@ -101,6 +102,8 @@ void clr_exchange_begin(clr_exchange_t *x, int status, clr_str_t headers, uint64
     x->status_ = (uint16_t)status;
     clr_metrics_count_request(&x->gw->metrics, x->kind_, status);
     x->length_ = content_length;
+    if (x->compressible && x->gw->options.gzip)
+        clr_compress_begin(x, status, &headers, &content_length);
     x->body_ = body_kind(x, status, content_length);
     x->close_after_ = !keeps_alive(x);
     write_head(x, status, headers, content_length);
@@ -115,6 +118,8 @@ void clr_exchange_write_chunk_size(clr_exchange_t *x, uint64_t size)
 
 static void write_chunk(clr_exchange_t *x, clr_str_t piece)
 {
+    if (piece.n == 0) /* the compressor keeps it back; a chunk of 0 bytes is the end */
+        return;
     clr_exchange_write_chunk_size(x, piece.n);
     clr_stream_write(x->conn->stream, piece);
     clr_stream_write(x->conn->stream, CLR_STR("\r\n"));
@@ -122,7 +127,7 @@ static void write_chunk(clr_exchange_t *x, clr_str_t piece)
 
 uint64_t clr_exchange_take_length(clr_exchange_t *x, uint64_t count)
 {
-    if (x->body_ == CLR_HTTP_BODY_LENGTH && count > x->length_ - x->sent_) {
+    if (x->length_ != UINT64_MAX && count > x->length_ - x->sent_) {
         clr_log_warn("http", "a response body is longer than its Content-Length; the rest is cut");
         count = x->length_ - x->sent_;
         x->close_after_ = 1;
@@ -137,6 +142,8 @@ void clr_exchange_write(clr_exchange_t *x, clr_str_t piece)
     if (piece.n == 0 || x->body_ == CLR_HTTP_BODY_NONE)
         return;
     piece.n = (size_t)clr_exchange_take_length(x, piece.n);
+    if (x->compress_)
+        piece = clr_compress_piece(x, piece);
     if (x->body_ == CLR_HTTP_BODY_CHUNKED)
         write_chunk(x, piece);
     else
@@ -151,15 +158,20 @@ void clr_exchange_finish(clr_exchange_t *x)
 void clr_exchange_finish_trailers(clr_exchange_t *x, clr_str_t trailers)
 {
     CLR_ASSERT(x->responded_ && !x->ended_);
-    if (x->body_ == CLR_HTTP_BODY_CHUNKED) {
+    bool is_short =
+        x->body_ != CLR_HTTP_BODY_NONE && x->length_ != UINT64_MAX && x->sent_ < x->length_;
+    if (x->body_ == CLR_HTTP_BODY_CHUNKED && !is_short) {
+        if (x->compress_)
+            write_chunk(x, clr_compress_rest(x));
         clr_stream_write(x->conn->stream, CLR_STR("0\r\n"));
         clr_stream_write(x->conn->stream, trailers);
         clr_stream_write(x->conn->stream, CLR_STR("\r\n"));
     }
-    if (x->body_ == CLR_HTTP_BODY_LENGTH && x->sent_ < x->length_) {
+    if (is_short) { /* without its end */
         clr_log_warn("http", "a response body is shorter than its Content-Length");
         x->close_after_ = 1;
     }
+    clr_compress_end(x);
     clr_exchange_log(x);
     x->ended_ = 1;
     clr_http_conn_response_done(x->conn);

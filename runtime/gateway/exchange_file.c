@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "gateway/compress.h"
 #include "gateway/http_conn_internal.h"
 
 /* Up to this much is read into memory and goes out with the head, in one write; beyond, the kernel
@@ -43,6 +44,10 @@ void clr_exchange_send_file(clr_exchange_t *x, int fd, uint64_t offset, uint64_t
                             void (*sent)(clr_exchange_t *x))
 {
     CLR_ASSERT(x->responded_ && !x->ended_);
+    if (x->compress_) {
+        clr_compress_send_file(x, fd, offset, count, sent);
+        return;
+    }
     bool chunked = x->body_ == CLR_HTTP_BODY_CHUNKED && count > 0;
     if (chunked)
         clr_exchange_write_chunk_size(x, count);
@@ -59,6 +64,10 @@ void clr_exchange_respond_file(clr_exchange_t *x, int status, clr_str_t headers,
                                uint64_t offset, uint64_t count)
 {
     clr_exchange_begin(x, status, headers, count);
+    if (x->compress_) {
+        clr_compress_send_file(x, fd, offset, count, clr_exchange_finish);
+        return;
+    }
     if (x->body_ == CLR_HTTP_BODY_NONE)
         close(fd);
     else if (!write_part(x, fd, offset, count)) {

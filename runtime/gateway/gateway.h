@@ -44,6 +44,7 @@ typedef struct clr_gateway_options {
     size_t ws_max_size;
     bool access_log;
     bool ws_deflate; /* permessage-deflate, when a client offers it */
+    bool gzip;       /* response bodies, where that pays and the client takes it */
     uint16_t node_tag;
 } clr_gateway_options_t;
 

@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/compress.h"
 #include "gateway/http_conn_internal.h"
 #include "gateway/pools.h"
 #include "gateway/router.h"
@@ -45,6 +46,7 @@ static void release(clr_http_conn_t *conn)
     clr_pools_give_http(conn->gw->pools, conn->parser);
     conn->parser = NULL;
     conn->x.head = NULL;
+    clr_compress_end(&conn->x);
 }
 
 static void close_conn(clr_http_conn_t *conn, bool flushed)
@@ -70,6 +72,12 @@ static void abort_exchange(clr_http_conn_t *conn)
     conn->drained = NULL;
     if (conn->x.handler->on_abort)
         conn->x.handler->on_abort(&conn->x);
+}
+
+void clr_http_conn_abort(clr_http_conn_t *conn)
+{
+    abort_exchange(conn);
+    close_conn(conn, false);
 }
 
 /* The client broke a rule or a limit. */

@@ -50,6 +50,8 @@ struct clr_exchange {
     unsigned late_continue : 1; /* set in on_head: the handler asks for the body when it wants it,
                                    with clr_exchange_continue() */
     unsigned has_date : 1;      /* set before the response begins: its headers have a Date */
+    unsigned compressible : 1;  /* set before the response begins: it may be compressed (--gzip) */
+    struct clr_compress *compress_; /* while it is (compress.h) */
 };
 
 /* Accepts a connection and starts reading it; owns itself from here on. False, and nothing was

@@ -42,6 +42,10 @@ void clr_http_conn_response_done(clr_http_conn_t *conn);
 /* Closes the connection with what is queued (flushed), or without. */
 void clr_http_conn_close(clr_http_conn_t *conn, bool flushed);
 
+/* From the loop: the response cannot be completed. The handler's on_abort is called, what is queued
+ * is dropped. */
+void clr_http_conn_abort(clr_http_conn_t *conn);
+
 /* What the time limit of the state depends on has changed. */
 void clr_http_conn_rearm(clr_http_conn_t *conn);
 

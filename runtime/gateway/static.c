@@ -18,6 +18,9 @@
 #define PREFIX CLR_STR("/public")
 #define INDEX  CLR_STR("index.html")
 
+/* With --gzip, what is compressed on its way: more is worth a compressed form beside it. */
+#define COMPRESS_MAX (1u << 20)
+
 static bool is_method(const clr_exchange_t *x, const char *method)
 {
     return clr_str_eq(x->head->method, clr_str_c(method));
@@ -177,6 +180,7 @@ static void respond_without_file(clr_exchange_t *x, const clr_static_file_t *fil
         clr_buf_printf(&headers, "Content-Range: bytes */%" PRIu64 "\r\n", file->size);
     else
         append_headers(&headers, file);
+    x->compressible = 1; /* a 304 names the ETag that it had then */
     clr_exchange_respond(x, status, clr_buf_str(&headers), CLR_STR_EMPTY);
     clr_buf_deinit(&headers);
     close(file->fd);
@@ -192,6 +196,7 @@ static void respond_with_file(clr_exchange_t *x, const clr_static_file_t *file,
     clr_buf_printf(&headers, "Content-Type: %s\r\n", file->type);
     if (range)
         append_range(&headers, file, range);
+    x->compressible = !range && file->size <= COMPRESS_MAX;
     clr_exchange_respond_file(x, range ? 206 : 200, clr_buf_str(&headers), file->fd,
                               range ? range->first : 0,
                               range ? range->last - range->first + 1 : file->size);

@@ -1,4 +1,7 @@
-/* gzip.h: compressed bodies of HTTP responses (RFC 9110 section 8.4). Pure functions.
+/* gzip.h: compressed bodies of HTTP responses (RFC 9110 section 8.4), whole or in pieces.
+ *
+ * Threads:  one at a time.
+ * Lifetime: clr_gzip_new() … free(); the other functions are pure.
  */
 #pragma once
 
@@ -23,3 +26,22 @@ const char *clr_coding_name(clr_coding_t coding);
 
 /* Appends `in`, compressed. CLR_EFATAL, and out as before, when zlib cannot (out of memory). */
 CLR_NODISCARD int clr_gzip_append(clr_buf_t *out, clr_coding_t coding, clr_str_t in);
+
+/* A body in pieces: the gzip format. */
+typedef struct clr_gzip clr_gzip_t;
+
+typedef enum clr_gzip_flush {
+    CLR_GZIP_MORE,  /* more follows soon: keep back what compresses better with it */
+    CLR_GZIP_FLUSH, /* the reader can have all of it now */
+    CLR_GZIP_END,   /* it was the last piece */
+} clr_gzip_flush_t;
+
+/* Returns owned, some 260 KiB; NULL without memory. */
+clr_gzip_t *clr_gzip_new(void);
+void clr_gzip_free(clr_gzip_t *g);
+
+/* Ready for another body. */
+void clr_gzip_reset(clr_gzip_t *g);
+
+/* Appends what there is to say about the next piece. Not after the end. */
+void clr_gzip_write(clr_gzip_t *g, clr_str_t in, clr_gzip_flush_t flush, clr_buf_t *out);

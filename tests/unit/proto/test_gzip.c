@@ -84,6 +84,87 @@ TEST(gzip_compresses)
     clr_buf_deinit(&out);
 }
 
-TEST_MAIN(T(coding_takes_the_best_that_is_allowed), T(coding_is_none_when_none_is_allowed),
+/* ---- in pieces ---- */
+
+static void expect_gunzips(clr_str_t compressed, clr_str_t text, bool complete)
+{
+    z_stream z = {0};
+    clr_buf_t back = {0};
+    EXPECT_EQ(inflateInit2(&z, MAX_WBITS + 16), Z_OK);
+    z.next_in = (Bytef *)compressed.p;
+    z.avail_in = (uInt)compressed.n;
+    z.next_out = (Bytef *)clr_buf_reserve(&back, text.n + 1);
+    z.avail_out = (uInt)text.n + 1;
+    EXPECT_EQ(inflate(&z, Z_SYNC_FLUSH), complete ? Z_STREAM_END : Z_OK);
+    EXPECT_EQ(z.avail_in, 0);
+    EXPECT_STR(clr_str(back.p, text.n + 1 - z.avail_out), text);
+    inflateEnd(&z);
+    clr_buf_deinit(&back);
+}
+
+static void fill(clr_buf_t *text, size_t n, uint64_t seed)
+{
+    while (text->n < n)
+        clr_buf_printf(text, "%llu bottles, ", (unsigned long long)(test_random(&seed) % 1000));
+}
+
+TEST(gzip_pieces_of_every_size)
+{
+    static const size_t steps[] = {1, 10, 1000, 65536, 1000000};
+    clr_gzip_t *g = clr_gzip_new();
+    clr_buf_t text = {0}, out = {0};
+    fill(&text, 200000, 1);
+    for (size_t i = 0; i < clr_array_len(steps); i++) {
+        clr_buf_clear(&out);
+        for (size_t at = 0; at < text.n; at += steps[i]) {
+            size_t n = steps[i] < text.n - at ? steps[i] : text.n - at;
+            clr_gzip_write(g, clr_str(text.p + at, n), CLR_GZIP_MORE, &out);
+        }
+        clr_gzip_write(g, CLR_STR_EMPTY, CLR_GZIP_END, &out);
+        EXPECT(out.n < text.n / 2);
+        expect_gunzips(clr_buf_str(&out), clr_buf_str(&text), true);
+        clr_gzip_reset(g);
+    }
+    clr_buf_deinit(&text);
+    clr_buf_deinit(&out);
+    clr_gzip_free(g);
+}
+
+TEST(gzip_flush_shows_all_that_was_written)
+{
+    clr_gzip_t *g = clr_gzip_new();
+    clr_buf_t text = {0}, out = {0};
+    for (size_t i = 1; i < 100; i++) {
+        size_t before = text.n;
+        fill(&text, text.n + i * i, i);
+        clr_gzip_write(g, clr_str(text.p + before, text.n - before), CLR_GZIP_FLUSH, &out);
+        expect_gunzips(clr_buf_str(&out), clr_buf_str(&text), false);
+    }
+    clr_gzip_write(g, CLR_STR_EMPTY, CLR_GZIP_FLUSH, &out); /* nothing new */
+    clr_gzip_write(g, CLR_STR_EMPTY, CLR_GZIP_END, &out);
+    expect_gunzips(clr_buf_str(&out), clr_buf_str(&text), true);
+    clr_buf_deinit(&text);
+    clr_buf_deinit(&out);
+    clr_gzip_free(g);
+}
+
+TEST(gzip_reset_in_the_middle)
+{
+    clr_gzip_t *g = clr_gzip_new();
+    clr_buf_t text = {0}, out = {0};
+    fill(&text, 100000, 1);
+    clr_gzip_write(g, clr_buf_str(&text), CLR_GZIP_MORE, &out);
+    clr_gzip_reset(g);
+    clr_buf_clear(&out);
+    clr_gzip_write(g, CLR_STR("short"), CLR_GZIP_END, &out);
+    expect_gunzips(clr_buf_str(&out), CLR_STR("short"), true);
+    clr_buf_deinit(&text);
+    clr_buf_deinit(&out);
+    clr_gzip_free(g);
+}
+
+TEST_MAIN(T(gzip_pieces_of_every_size), T(gzip_flush_shows_all_that_was_written),
+          T(gzip_reset_in_the_middle), T(coding_takes_the_best_that_is_allowed),
+          T(coding_is_none_when_none_is_allowed),
           T(coding_quality_is_that_of_the_name_or_of_the_rest), T(gzip_gives_back_what_went_in),
           T(gzip_compresses))
