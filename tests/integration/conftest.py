@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+import certificates
 from harness import Programs, program_path, scaled
 
 TEST_SECONDS = 60
@@ -53,6 +54,12 @@ def clrun_module():
     programs = Programs()
     yield programs
     programs.stop()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A certificate that the program may serve, see certificates.py."""
+    return certificates.make(tmp_path_factory.mktemp("certificate"), "localhost")
 
 
 @pytest.fixture(params=["polling", "websocket"])

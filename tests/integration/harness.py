@@ -51,8 +51,19 @@ def app_path(name):
 class Program:
     """One running clrun. Made by the `clrun` fixture, which also ends it."""
 
-    def __init__(self, app, *options, env=None, cwd=None, tolerate=None, stop_within=10):
-        """tolerate: regular expression of troubles that this test means to cause."""
+    def __init__(
+        self,
+        app,
+        *options,
+        env=None,
+        cwd=None,
+        tolerate=None,
+        stop_within=10,
+        prefix=(),
+        pass_fds=(),
+    ):
+        """tolerate: regular expression of troubles that this test means to cause.
+        prefix: a command that ends by becoming the program."""
         self.tolerate = tolerate
         self.stop_within = stop_within
         self.lines = []
@@ -60,7 +71,7 @@ class Program:
         self._seen = 0
         self._news = threading.Condition()
         ready_read, ready_write = os.pipe()
-        command = [program_path(), "--port", "0", "--ready-fd", str(ready_write)]
+        command = [*prefix, program_path(), "--port", "0", "--ready-fd", str(ready_write)]
         command += [str(option) for option in options] + [app_path(app)]
         self.process = subprocess.Popen(
             command,
@@ -69,7 +80,7 @@ class Program:
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},
             cwd=cwd,
-            pass_fds=(ready_write,),
+            pass_fds=(ready_write, *pass_fds),
         )
         os.close(ready_write)
         self._reader = threading.Thread(target=self._read, daemon=True)

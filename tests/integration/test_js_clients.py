@@ -46,7 +46,7 @@ def server_of_two(clrun_module):
     return clrun_module("clients", "--workers", "2")
 
 
-async def node(script, *arguments, seconds=40):
+async def node(script, *arguments, seconds=40, env=None):
     """Runs a client script to its end; returns what it printed."""
     process = await asyncio.create_subprocess_exec(
         "node",
@@ -54,6 +54,7 @@ async def node(script, *arguments, seconds=40):
         *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **(env or {})},
     )
     try:
         async with asyncio.timeout(scaled(seconds)):

@@ -16,9 +16,15 @@ TRANSPORTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(clrun_module):
-    return clrun_module("clients")
+@pytest.fixture(scope="module", params=["http", "https"])
+def server(request, clrun_module):
+    if request.param == "http":
+        return clrun_module("clients")
+    return clrun_module("clients", *request.getfixturevalue("certificate").options)
+
+
+def new_client():
+    return socketio.AsyncClient(reconnection=False, ssl_verify=False)
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -29,7 +35,7 @@ def transports(request):
 @contextlib.asynccontextmanager
 async def connected(server, transports, **options):
     """A client that has met the server; its events are in client.inbox."""
-    client = socketio.AsyncClient(reconnection=False)
+    client = new_client()
     client.inbox = asyncio.Queue()
 
     @client.on("*")
@@ -92,7 +98,7 @@ async def test_namespaces(server, transports):
 
 
 async def test_refusal(server, transports):
-    client = socketio.AsyncClient(reconnection=False)
+    client = new_client()
     errors = asyncio.Queue()
     client.on("connect_error", errors.put_nowait, namespace="/admin")
     with pytest.raises(socketio.exceptions.ConnectionError):

@@ -20,7 +20,7 @@ export function next(emitter, name, ms = 5000) {
 
 /** A TCP proxy to the URL: {url, cut(), refuse(), accept()}. */
 export async function proxy(target) {
-  const { hostname, port } = new URL(target);
+  const { protocol, hostname, port } = new URL(target);
   const pairs = new Set();
   let open = true;
   const server = net.createServer((near) => {
@@ -39,7 +39,7 @@ export async function proxy(target) {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
-    url: `http://127.0.0.1:${server.address().port}`,
+    url: `${protocol}//127.0.0.1:${server.address().port}`,
     /** Cuts all connections, as a network that went away. */
     cut: () => pairs.forEach((pair) => pair.forEach((side) => side.resetAndDestroy())),
     refuse: () => (open = false),
