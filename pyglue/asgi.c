@@ -472,8 +472,34 @@ void clr_asgi_complain(clr_asgi_call_t *call, const char *text)
     Py_XDECREF(line);
 }
 
-/* Whether this is our own ClientDisconnected on its way out, or nothing but such in a group, or
- * what Starlette makes of one. */
+/* What Starlette raises when it caught ours. */
+static bool is_wrapped(PyObject *error, PyObject *ours)
+{
+    PyObject *context = PyException_GetContext(error);
+    PyObject *name = NULL;
+    if (context && PyErr_GivenExceptionMatches(context, ours))
+        name = PyType_GetName(Py_TYPE(error));
+    bool same = name && PyUnicode_CompareWithASCIIString(name, "ClientDisconnect") == 0;
+    PyErr_Clear();
+    Py_XDECREF(context);
+    Py_XDECREF(name);
+    return same;
+}
+
+/* An exception group of nothing but ours. */
+static bool is_group_of(PyObject *error, PyObject *ours)
+{
+    if (!PyObject_HasAttrString(error, "exceptions"))
+        return false;
+    PyObject *parts = PyObject_CallMethod(error, "split", "O", ours);
+    bool only = parts && PyTuple_Check(parts) && PyTuple_Size(parts) == 2 &&
+                PyTuple_GetItem(parts, 1) == Py_None;
+    PyErr_Clear();
+    Py_XDECREF(parts);
+    return only;
+}
+
+/* Whether this is our own ClientDisconnected on its way out. */
 static bool is_disconnect(clr_asgi_call_t *call, PyObject *error)
 {
     PyObject *ours = call->st->client_disconnected;
@@ -481,24 +507,7 @@ static bool is_disconnect(clr_asgi_call_t *call, PyObject *error)
         return false;
     if (PyErr_GivenExceptionMatches(error, ours))
         return true;
-    PyObject *context = PyException_GetContext(error);
-    bool is_ours = context && PyErr_GivenExceptionMatches(context, ours);
-    Py_XDECREF(context);
-    if (is_ours) {
-        PyObject *name = PyType_GetName(Py_TYPE(error));
-        bool same = name && PyUnicode_CompareWithASCIIString(name, "ClientDisconnect") == 0;
-        Py_XDECREF(name);
-        PyErr_Clear();
-        return same;
-    }
-    PyObject *parts = PyObject_HasAttrString(error, "exceptions")
-                          ? PyObject_CallMethod(error, "split", "O", ours)
-                          : NULL;
-    bool only = parts && PyTuple_Check(parts) && PyTuple_Size(parts) == 2 &&
-                PyTuple_GetItem(parts, 1) == Py_None;
-    PyErr_Clear();
-    Py_XDECREF(parts);
-    return only;
+    return is_wrapped(error, ours) || is_group_of(error, ours);
 }
 
 static void report(clr_asgi_call_t *call, PyObject *error)

@@ -13,6 +13,7 @@ Save it as app.py and start it with `clrun app.py`. Or use the ready server: `fr
 
 from .exceptions import (
     BadNamespaceError,
+    ClientDisconnected,
     ConnectionError,
     ConnectionRefusedError,
     DisconnectedError,
@@ -23,6 +24,7 @@ from .exceptions import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import exceptions as exceptions
+    from ._asgi_app import ASGIApp
     from ._engine import EngineServer
     from ._namespace import AsyncNamespace
     from ._server import AsyncServer
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ASGIApp",
     "AsyncNamespace",
     "AsyncServer",
     "BadNamespaceError",
+    "ClientDisconnected",
     "ConnectionError",
     "ConnectionRefusedError",
     "DisconnectedError",
@@ -48,6 +52,7 @@ __all__ = [
 
 # Imported when they are asked for, so that `import clrun` costs next to nothing.
 _lazy = {
+    "ASGIApp": "_asgi_app",
     "AsyncNamespace": "_namespace",
     "AsyncServer": "_server",
     "EngineServer": "_engine",

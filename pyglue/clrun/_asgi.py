@@ -1,5 +1,7 @@
 """Which ASGI application the app's module has, and whether it is one."""
 
+import sys
+
 from _clrun import EngineServerBase, Server
 
 # What `clrun app.py` and `clrun app.py --factory` look for.
@@ -28,12 +30,19 @@ def find_app(module, attr=None, factory=False, has_servers=False, warn=print):
         return None
     fault = fault_of(value)
     if fault is None:
+        _settle_mounts(value)
         return value
     text = f"{_where(module, name)} {fault}"
     if attr is None and not factory and has_servers:
         warn(f"{text}; only the servers of clrun are served")
         return None
     raise InvalidAppError(text)
+
+
+def _settle_mounts(app):
+    asgi_app = sys.modules.get(f"{__package__}._asgi_app")
+    if asgi_app is not None:  # the app uses ASGIApp
+        asgi_app.settle_mounts(app)
 
 
 def _where(module, name):
@@ -75,14 +84,14 @@ def fault_of(app):
         return f"is not callable, so it is no ASGI application: {app!r:.200}"
     if hasattr(app, "wsgi_app") or hasattr(app, "get_wsgi_application"):
         return f"is a WSGI application ({_type_name(app)}); clrun serves ASGI"
+    if inspect.isclass(app) and not hasattr(app, "__await__"):
+        if _accepts(app, 1) and _accepts(app.__call__, 3):
+            return "is a class as ASGI 2 had it, of (scope), then (receive, send); clrun serves ASGI 3"
+        return "is a class; make an instance of it"
     if _accepts(app, 3):
-        if inspect.isclass(app) and not hasattr(app, "__await__"):
-            return "is a class, whose instances are no responses; make an instance of it"
         return None
     if _accepts(app, 2):
         return "takes two arguments, as a WSGI application does; clrun serves ASGI"
-    if inspect.isclass(app) and _accepts(getattr(app, "__call__", None), 4):
-        return "is a class; make an instance of it"
     if _accepts(app, 1):
         return "takes one argument, as applications of ASGI 2 did; clrun serves ASGI 3"
     if _accepts(app, 0):

@@ -3,6 +3,22 @@
     with AsgiGateway(app) as gateway:
         response = gateway.get("/")
         assert response.status == 200 and response.body == b"hello"
+
+A number in the name of a test is that of the obligation it is about:
+
+ 1  one call for each request, in the loop of the lifespan   2  wrong messages raise in the app
+ 3  further keys do not                                      4  send raises OSError after a disconnect
+ 5  an exception ends its call, is logged once               7  bodies in pieces, with backpressure
+ 8  http.request first, http.disconnect again and again      9  100 Continue by receive
+10  the head may be held; no second one                     11  Transfer-Encoding is ours
+12  bodies are as long as Content-Length says               13  no body for HEAD, 204, 304
+14  send of a body waits                                    15  headers are validated
+16  apps that end too early                                 18  nothing after the end
+19  WebSockets open by accept                               20  whole messages, text or bytes
+22  close has code and reason                               23  what ends without close is closed
+24  1006: lost without a close                              25  the scope lives as long as the socket
+26  startup comes before the first request                  27  apps without a lifespan, or that fail
+28  shutdown comes after the last                           29  requests have copies of the state
 """
 
 import struct
@@ -142,10 +158,8 @@ class Stream:
 
 
 class AsgiGateway(Gateway):
-    def __init__(self, app, state=None, config=None, **options):
+    def __init__(self, app, state=None, **options):
         super().__init__(ready=False, **options)
-        if config is not None:
-            raise ValueError("the link's config is read before it starts; see test_asgi_worker")
         self.link.application(app, state)
         self.link.ready()
         self.run()
@@ -171,3 +185,58 @@ class AsgiGateway(Gateway):
         run = options.pop("run", True)
         payload = struct.pack("<I", window) + head("GET", target, **options)
         return self.open(payload, "WS_OPEN", 0, run)
+
+
+# ---- applications ----
+
+START = {"type": "http.response.start", "status": 200, "headers": []}
+
+
+def body(data=b"", more=False):
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def with_length(n):
+    return {**START, "headers": [(b"Content-Length", b"%d" % n)]}
+
+
+async def hello(scope, receive, send):
+    await send({**START, "headers": [(b"Content-Type", b"text/plain")]})
+    await send(body(b"hello"))
+
+
+class Recorder:
+    """Calls an application and keeps what came of it."""
+
+    def __init__(self, app):
+        self.app = app
+        self.scopes = []
+        self.errors = []
+
+    async def __call__(self, scope, receive, send):
+        self.scopes.append(scope)
+        try:
+            await self.app(scope, receive, send)
+        except BaseException as error:
+            self.errors.append(error)
+            raise
+
+    @property
+    def scope(self):
+        return self.scopes[-1]
+
+
+def errors_of(serve, *messages, **options):
+    """An application sends the messages: (what they raised, the stream, the gateway)."""
+    caught = []
+
+    async def app(scope, receive, send):
+        for message in messages:
+            try:
+                await send(message)
+            except Exception as error:
+                caught.append(error)
+
+    gateway = serve(app)
+    stream = gateway.get(**options)
+    return caught, stream, gateway

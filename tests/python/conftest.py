@@ -56,3 +56,19 @@ def worker(tmp_path):
     yield start
     for one in started:
         one.end()
+
+
+@pytest.fixture
+def serve():
+    """serve(app, state) is a scripted gateway with an ASGI application."""
+    from asgi import AsgiGateway
+
+    opened = []
+
+    def serve(app, state=None, **options):
+        opened.append(AsgiGateway(app, state, **options))
+        return opened[-1]
+
+    yield serve
+    for gateway in opened:
+        gateway.close()
