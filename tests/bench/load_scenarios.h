@@ -11,11 +11,13 @@
 
 typedef struct load_options {
     struct sockaddr_in server;
-    const char *path;
-    uint32_t clients;  /* 0: the scenario's default */
-    uint32_t inflight; /* events of one client that wait for their ack */
-    uint32_t bytes;    /* text in each echoed event */
-    uint32_t burst;    /* events or broadcasts asked for at once; 0: the scenario's default */
+    const char *path;   /* NULL: the scenario's default */
+    const char *method; /* http */
+    uint32_t body;      /* http: bytes of the request's body */
+    uint32_t clients;   /* 0: the scenario's default */
+    uint32_t inflight;  /* events of one client that wait for their ack */
+    uint32_t bytes;     /* text in each echoed event */
+    uint32_t burst;     /* events or broadcasts asked for at once; 0: the scenario's default */
     double seconds;
     double warmup;
     uint32_t runs;

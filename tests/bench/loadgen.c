@@ -4,6 +4,7 @@
  * JSON. It takes a small part of one core at the rates that it is there to measure, and prints how
  * much (load_cpu), so that a result can be checked for having measured the server.
  */
+#include "load_http.h"
 #include "load_scenarios.h"
 
 #include <arpa/inet.h>
@@ -15,9 +16,11 @@
 
 static const char usage[] =
     "usage: clr_loadgen SCENARIO --port PORT [options] [-- COMMAND…]\n"
-    "  SCENARIO        echo, latency, events-out, broadcast, connect, idle, start\n"
+    "  SCENARIO        echo, latency, events-out, broadcast, connect, idle, http, start\n"
     "  --host ADDR     IPv4 address (127.0.0.1)\n"
-    "  --path PATH     Socket.IO path (/socket.io/)\n"
+    "  --path PATH     Socket.IO path (/socket.io/); http: the request's (/)\n"
+    "  --method NAME   http: of the request (GET)\n"
+    "  --body N        http: bytes of the request's body (0)\n"
     "  --clients N     connections\n"
     "  --inflight N    echo: unanswered events of one client (16)\n"
     "  --bytes N       echo: text in an event (100)\n"
@@ -33,6 +36,7 @@ static const struct option flags[] = {
     {"inflight", required_argument, NULL, 'i'}, {"bytes", required_argument, NULL, 'b'},
     {"burst", required_argument, NULL, 'B'},    {"seconds", required_argument, NULL, 's'},
     {"warmup", required_argument, NULL, 'w'},   {"runs", required_argument, NULL, 'r'},
+    {"method", required_argument, NULL, 'm'},   {"body", required_argument, NULL, 'y'},
     {"help", no_argument, NULL, 'H'},           {NULL, 0, NULL, 0},
 };
 
@@ -54,6 +58,12 @@ static void set(load_options_t *o, int flag, const char *value)
         break;
     case 'P':
         o->path = value;
+        break;
+    case 'm':
+        o->method = value;
+        break;
+    case 'y':
+        o->body = number(value);
         break;
     case 'c':
         o->clients = number(value);
@@ -88,7 +98,7 @@ static void set(load_options_t *o, int flag, const char *value)
 int main(int argc, char **argv)
 {
     load_options_t o = {
-        .path = "/socket.io/", .inflight = 16, .bytes = 100, .seconds = 3, .warmup = 1, .runs = 1};
+        .method = "GET", .inflight = 16, .bytes = 100, .seconds = 3, .warmup = 1, .runs = 1};
     o.server.sin_family = AF_INET;
     o.server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (argc < 2 || argv[1][0] == '-') {
@@ -102,6 +112,14 @@ int main(int argc, char **argv)
     }
     o.command = optind + 1 < argc ? argv + optind + 1 : NULL;
     signal(SIGPIPE, SIG_IGN);
+    bool is_http = strcmp(name, "http") == 0;
+    if (o.path == NULL) {
+        o.path = is_http ? "/" : "/socket.io/";
+    }
+    if (is_http) {
+        load_http_run(&o);
+        return 0;
+    }
     if (strcmp(name, "start") == 0) {
         load_start_run(&o);
         return 0;

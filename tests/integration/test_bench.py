@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -55,6 +56,26 @@ async def test_scenario(server, scenario, options):
     )
     assert len(result["runs"]) == 2
     assert result["rate"] > 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--path", "/socket.io/?EIO=4&transport=polling", "--clients", 3],
+        ["--path", "/public/file.bin", "--clients", 5],
+        ["--path", "/public/file.bin", "--clients", 2, "--method", "HEAD"],
+    ],
+    ids=["small", "file", "no body"],
+)
+async def test_http(clrun, tmp_path, options):
+    shutil.copy(APP, tmp_path / "app.py")
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "file.bin").write_bytes(b"x" * 300000)
+    server = clrun(tmp_path / "app.py")
+    result = await loadgen("http", "--port", server.port, "--seconds", 0.3, "--warmup", 0.1, *options)
+    assert result["rate"] > 0
+    assert result["mib_s"] > 0
+    assert result["p99_us"] >= result["p50_us"] > 0
 
 
 async def test_idle(server):
