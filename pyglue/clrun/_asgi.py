@@ -62,13 +62,13 @@ def _is_server(value):
 def _call_factory(function, where):
     if not callable(function):
         raise InvalidAppError(f"--factory: {where} is not a function: {function!r}")
-    if _is_async(function):
-        raise InvalidAppError(f"--factory: {where} is async; a factory is called before the loop runs")
     if not _accepts(function, 0):
         raise InvalidAppError(
             f"--factory: {where} takes arguments; is it the application itself? Then leave"
             " --factory out"
         )
+    if _is_async(function):
+        raise InvalidAppError(f"--factory: {where} is async; a factory is called before the loop runs")
     return function()
 
 

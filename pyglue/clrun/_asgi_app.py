@@ -123,6 +123,8 @@ class ASGIApp:
             name = os.path.realpath(os.path.join(root, rest.lstrip("/")))
             if os.path.commonpath((root, name)) != root:
                 return None  # outside of the directory
+        if rest is not None and path.endswith("/") and not os.path.isdir(name):
+            return None
         if path.endswith("/") and os.path.isdir(name):
             index, index_type = _name_and_type(self.static_files.get("", "index.html"))
             name, content_type = os.path.join(name, index), content_type or index_type

@@ -13,6 +13,10 @@ class LifespanError(Exception):
     """The application did not start. The text is for people."""
 
 
+def _last_line(text):
+    return text[text.rfind("\n") + 1 :]
+
+
 class Lifespan:
     """One task runs the application's lifespan, from startup() to shutdown().
 
@@ -27,14 +31,9 @@ class Lifespan:
         self._log = log  # log(level, text)
         self._task = None
         self._events = asyncio.Queue()
-        self._verdict = None  # on what it was asked for last
+        self._verdict = None  # its answer to the last step
         self._step = None  # what the application was asked for last
         self._answer = None  # the future of "complete" or "failed", while one is awaited
-
-    @property
-    def task(self):
-        """The task it runs in, while it does."""
-        return self._task
 
     async def startup(self):
         """LifespanError if the application said that it failed, or must not go on without."""
@@ -57,7 +56,7 @@ class Lifespan:
             raise LifespanError(message or "the ASGI application's lifespan.startup failed")
         if self._mode == "on":
             raise LifespanError(message)
-        self._log("debug", message)
+        self._log("info", f"the application is served without its lifespan: {_last_line(message)}")
 
     async def shutdown(self, timeout):
         """Tells the application; waits no longer than this for its answer."""
@@ -75,14 +74,14 @@ class Lifespan:
 
     async def _ask(self, step):
         """(".complete", ".failed" or None, text): None when the application ended without."""
-        self._step = step
+        self._step, self._verdict = step, None
         self._answer = asyncio.get_running_loop().create_future()
         self._events.put_nowait({"type": f"lifespan.{step}"})
         await asyncio.wait((self._answer, self._task), return_when=asyncio.FIRST_COMPLETED)
         answer, self._answer = self._answer, None
-        verdict = answer.result() if answer.done() else (None, self._why(step))
-        self._verdict = verdict[0]
-        return verdict
+        if answer.done():
+            return answer.result()
+        return None, self._why(step)
 
     def _why(self, step):
         """What the application's task ended with, instead of an answer."""
@@ -104,8 +103,8 @@ class Lifespan:
             self._task.cancel("the lifespan is over")
 
     def _on_end(self, task):
-        """What is raised instead of an answer is part of the verdict, anything else is logged."""
-        if task.cancelled() or (error := task.exception()) is None or self._answer is not None:
+        """What it raises instead of an answer, or behind "failed", is told elsewhere."""
+        if task.cancelled() or (error := task.exception()) is None:
             return
         if self._verdict == _COMPLETE:
             from ._worker import describe
@@ -127,4 +126,5 @@ class Lifespan:
         text = message.get("message", "")
         if not isinstance(text, str):
             raise TypeError(f"the 'message' of {kind!r} is a str, not {text!r:.200}")
-        self._answer.set_result((_COMPLETE if kind.endswith(_COMPLETE) else _FAILED, text))
+        self._verdict = _COMPLETE if kind.endswith(_COMPLETE) else _FAILED
+        self._answer.set_result((self._verdict, text))
