@@ -6,6 +6,10 @@
 #include "gateway/compress.h"
 #include "gateway/http_conn_internal.h"
 
+/* Files are read on the loop's thread, and not in others: the kernel reads ahead of who reads in
+ * order. A file of 200 MB that no memory held went out in 0.38 s, as when memory held it, and no
+ * turn of the loop took longer than 25 ms, nor then (a virtual disk, 2026-11-23). */
+
 /* Up to this much is read into memory and goes out with the head, in one write; beyond, the kernel
  * sends the file. */
 #define SMALL_MAX (64u << 10)

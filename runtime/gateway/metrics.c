@@ -8,6 +8,7 @@
 
 #include "clrun/frames.h"
 #include "clrun/version.h"
+#include "gateway/app_request.h"
 #include "gateway/dispatch.h"
 #include "gateway/gateway.h"
 
@@ -93,6 +94,8 @@ static void append_connections(const clr_gateway_t *gw, clr_buf_t *out)
     labelled(out, name, "protocol", "http",
              m->connections_accepted - m->connections_closed - websockets);
     labelled(out, name, "protocol", "websocket", websockets);
+    gauge(out, "clrun_connections_limit", "Connections that there may be at once; 0: no limit.",
+          gw->capacity.max);
     counter(out, "clrun_connections_accepted_total", "Connections that were accepted.",
             m->connections_accepted);
     counter(out, "clrun_connections_rejected_total",
@@ -113,6 +116,9 @@ static void append_requests(const clr_gateway_t *gw, clr_buf_t *out)
             clr_buf_printf(out, "%s{handler=\"%s\",status=\"%dxx\"} %" PRIu64 "\n", name,
                            handler_labels[kind], i + 1, gw->metrics.requests[kind][i]);
     }
+    gauge(out, "clrun_app_requests",
+          "Requests and WebSockets that the ASGI application answers now.",
+          clr_app_request_count(gw));
 }
 
 static void append_sessions(const clr_gateway_t *gw, clr_buf_t *out)
