@@ -448,6 +448,13 @@ uint32_t clr_worker_serial(const clr_worker_t *w)
     return w->serial;
 }
 
+void clr_worker_get_load(const clr_worker_t *w, clr_worker_load_t *out)
+{
+    out->credit = w->credit;
+    out->waiting = queued_bytes(w);
+    out->unsent = w->state != CLR_WORKER_GONE ? clr_link_pending(w->link) : 0;
+}
+
 bool clr_worker_is_congested(const clr_worker_t *w)
 {
     return w->congested;

@@ -87,6 +87,15 @@ void *clr_dispatch_find(const clr_gateway_t *gw, uint64_t handle, enum clr_objec
 clr_buf_t *clr_worker_begin(clr_worker_t *w, uint8_t type, uint8_t flags, uint64_t stream);
 void clr_worker_end(clr_worker_t *w);
 
+/* For the metrics. */
+typedef struct clr_worker_load {
+    uint32_t credit;
+    size_t waiting; /* bytes of frames that wait for credit */
+    size_t unsent;  /* bytes that the kernel has not taken */
+} clr_worker_load_t;
+
+void clr_worker_get_load(const clr_worker_t *w, clr_worker_load_t *out);
+
 /* Its clients are paused. */
 bool clr_worker_is_congested(const clr_worker_t *w);
 

@@ -206,6 +206,44 @@ static uint64_t get_congested(const clr_worker_status_t *w)
     return w->worker ? clr_worker_is_congested(w->worker) : 0;
 }
 
+static clr_worker_load_t load_of(const clr_worker_status_t *w)
+{
+    clr_worker_load_t load = {0};
+    if (w->worker)
+        clr_worker_get_load(w->worker, &load);
+    return load;
+}
+
+static uint64_t get_credit(const clr_worker_status_t *w)
+{
+    return load_of(w).credit;
+}
+
+static uint64_t get_waiting(const clr_worker_status_t *w)
+{
+    return load_of(w).waiting;
+}
+
+static uint64_t get_unsent(const clr_worker_status_t *w)
+{
+    return load_of(w).unsent;
+}
+
+/* Without a word of the worker's, which may be blocked. */
+static uint64_t get_memory(const clr_worker_status_t *w)
+{
+    char path[40];
+    unsigned long long pages = 0;
+    snprintf(path, sizeof(path), "/proc/%d/statm", w->pid);
+    FILE *file = w->pid > 0 ? fopen(path, "re") : NULL;
+    if (!file)
+        return 0;
+    if (fscanf(file, "%*u %llu", &pages) != 1)
+        pages = 0;
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static const struct {
     const char *name, *type, *help;
     uint64_t (*get)(const clr_worker_status_t *w);
@@ -217,6 +255,13 @@ static const struct {
     {"clrun_worker_sockets", "gauge", "Sockets and sessions that the worker serves.", get_sockets},
     {"clrun_worker_congested", "gauge",
      "1 while the worker is behind and its clients are not read.", get_congested},
+    {"clrun_worker_credit", "gauge", "Events and requests that the worker would take now.",
+     get_credit},
+    {"clrun_worker_waiting_bytes", "gauge", "Frames that wait for the worker's credit.",
+     get_waiting},
+    {"clrun_worker_unsent_bytes", "gauge", "Frames that the worker's link has no room for.",
+     get_unsent},
+    {"clrun_worker_resident_memory_bytes", "gauge", "Memory of the worker's process.", get_memory},
 };
 
 static void append_workers(const clr_worker_status_t *workers, size_t count, clr_buf_t *out)

@@ -103,6 +103,28 @@ async def test_clients_are_counted(server, admin):
     assert sum(sample.value for sample in families["clrun_sessions_closed"].samples) == 1
 
 
+async def test_a_stopped_worker_lets_events_wait(clrun):
+    """Its credit runs out, and what clients go on sending waits where it is seen."""
+    server = clrun("rooms", "--admin", "127.0.0.1:0")
+    admin = Admin(server)
+    async with Client(server.url) as client:
+        await client.connect()
+        pid = (await admin.ready())[1]["workers"][0]["pid"]
+        assert await admin.value("clrun_worker_credit") > 0
+        assert await admin.value("clrun_worker_resident_memory_bytes") > 1 << 20
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            count = int(await admin.value("clrun_worker_credit")) + 10
+            for _ in range(count):
+                await client.emit("nobody", "x")
+            await admin.until(count, "clrun_events_received_total")
+            assert await admin.value("clrun_worker_credit") == 0
+            assert await admin.value("clrun_worker_waiting_bytes") > 0
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        await admin.until(0, "clrun_worker_waiting_bytes")
+
+
 async def test_a_dead_worker_is_seen_and_its_restart(admin):
     _, before = await admin.ready()
     os.kill(before["workers"][0]["pid"], signal.SIGKILL)

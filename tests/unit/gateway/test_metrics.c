@@ -138,6 +138,20 @@ TEST(metrics_tell_what_workers_do)
     expect_line("clrun_worker_restarts_total{worker=\"1\"} 2");
     expect_line("clrun_worker_failing{worker=\"2\"} 1");
     expect_line("clrun_worker_sockets{worker=\"2\"} 0");
+    expect_line("clrun_worker_credit{worker=\"2\"} 0");
+    expect_line("clrun_worker_resident_memory_bytes{worker=\"2\"} 0");
+    teardown();
+}
+
+TEST(metrics_look_a_workers_memory_up)
+{
+    setup();
+    const clr_worker_status_t self = {.number = 3, .state = "ready", .pid = getpid()};
+    make_page(&self, 1);
+    static const char start[] = "\nclrun_worker_resident_memory_bytes{worker=\"3\"} ";
+    char *at = memmem(page.p, page.n, start, sizeof(start) - 1);
+    EXPECT(at);
+    EXPECT(strtoull(at + sizeof(start) - 1, NULL, 10) > 1 << 20);
     teardown();
 }
 
@@ -163,4 +177,5 @@ TEST(metrics_classes_of_turns_are_cumulative)
 TEST_MAIN(T(metrics_count_requests_connections_and_bytes),
           T(metrics_count_refused_requests_that_no_handler_saw),
           T(metrics_statuses_out_of_range_stay_in_the_table), T(metrics_gauges_are_differences),
-          T(metrics_tell_what_workers_do), T(metrics_classes_of_turns_are_cumulative))
+          T(metrics_tell_what_workers_do), T(metrics_look_a_workers_memory_up),
+          T(metrics_classes_of_turns_are_cumulative))
