@@ -1,12 +1,13 @@
-"""--gzip: files of public/ on their way to real clients. (Responses of apps: test_asgi_*.py.)"""
+"""--gzip: files of public/, and what an ASGI application answers, on their way to real clients."""
 
 import asyncio
 import gzip
+import json
 
 import aiohttp
 import pytest
 
-from harness import scaled
+from harness import app_path, scaled
 from wire import Http
 
 GZIP = {"Accept-Encoding": "gzip"}
@@ -36,12 +37,17 @@ def server(clrun_module, folder):
     return clrun_module(folder / "app.py", "--gzip")
 
 
+async def ask(server, target, method="GET", **headers):
+    """Status, headers, and the body as it was sent."""
+    plain = {"auto_decompress": False, "skip_auto_headers": ["Accept-Encoding"]}
+    async with asyncio.timeout(scaled(5)), aiohttp.ClientSession(**plain) as http:
+        async with http.request(method, f"{server.url}/{target}", headers=headers) as answer:
+            return answer.status, answer.headers, await answer.read()
+
+
 async def get(server, name, method="GET", **headers):
-    """The answer, its body as it was sent."""
-    async with aiohttp.ClientSession(auto_decompress=False, skip_auto_headers=["Accept-Encoding"]) as http:
-        async with asyncio.timeout(scaled(5)):
-            async with http.request(method, f"{server.url}/public/{name}", headers=headers) as answer:
-                return answer.status, answer.headers, await answer.read()
+    """The same of a file."""
+    return await ask(server, "public/" + name, method, **headers)
 
 
 @pytest.mark.parametrize("name", ["script.js", "limit.txt"])
@@ -108,6 +114,78 @@ async def test_a_client_decompresses(server):
     async with Http(server.url) as http:
         answer = await http.request("GET", "/public/script.js")
         assert answer.headers["Content-Encoding"] == "gzip" and answer.body == SCRIPT
+
+
+# -- responses of an application
+
+
+@pytest.fixture(scope="module")
+def asgi(clrun_module):
+    return clrun_module("compress", "--gzip", tolerate=r"Traceback \(most recent")
+
+
+@pytest.mark.parametrize("query", ["", "&length=1"], ids=["unknown", "length"])
+@pytest.mark.parametrize("size", [1000, 10000, 400000])
+async def test_response_is_compressed(asgi, size, query):
+    status, headers, body = await ask(asgi, f"whole?size={size}{query}", **GZIP)
+    assert status == 200 and headers["Content-Encoding"] == "gzip"
+    assert headers["Vary"] == "Accept-Encoding" and headers["ETag"] == 'W/"tag"'
+    _, _, plain = await ask(asgi, f"whole?size={size}{query}")
+    assert len(plain) == size and gzip.decompress(body) == plain
+    assert len(body) < size / 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "size=999",
+        "type=image/png",
+        "type=text/event-stream",
+        "header=content-encoding:identity",
+        "header=cache-control:no-transform",
+        "status=206&header=content-range:bytes 0-99999/100000",
+    ],
+)
+async def test_response_goes_as_it_is(asgi, query):
+    _, headers, body = await ask(asgi, f"whole?{query}", **GZIP)
+    assert headers.get("Content-Encoding", "identity") == "identity" and headers["ETag"] == '"tag"'
+    _, _, plain = await ask(asgi, f"whole?{query}")
+    assert body == plain
+
+
+async def test_head_of_a_response(asgi):
+    status, headers, body = await ask(asgi, "whole?length=1", "HEAD", **GZIP)
+    assert status == 200 and headers["Content-Encoding"] == "gzip" and body == b""
+    assert "Content-Length" not in headers
+    status, headers, _ = await ask(asgi, "whole?length=1", "HEAD")
+    assert headers["Content-Length"] == "100000" and headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize("kind", ["application/x-ndjson", "text/event-stream"])
+async def test_stream_shows_each_piece_at_once(asgi, kind):
+    """The next line is said when the one before it was read."""
+    async with asyncio.timeout(scaled(10)), aiohttp.ClientSession() as http:
+        async with http.get(f"{asgi.url}/stream?{kind}", headers=GZIP) as response:
+            compressed = response.headers.get("Content-Encoding") == "gzip"
+            assert compressed == (kind != "text/event-stream")
+            for number in range(5):
+                text = f"line-{number}-" * 100
+                await ask(asgi, f"say?{text}")
+                assert json.loads(await response.content.readline()) == {"said": text}
+            await ask(asgi, "say")
+            assert await response.content.read() == b""
+
+
+async def test_file_of_an_application(asgi):
+    status, headers, body = await ask(asgi, "file", **GZIP)
+    assert status == 200 and headers["Content-Encoding"] == "gzip"
+    with open(app_path("compress"), "rb") as source:
+        assert gzip.decompress(body) == source.read()
+
+
+async def test_response_that_breaks_does_not_end_well(asgi):
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await ask(asgi, "breaks", **GZIP)
 
 
 async def test_off_by_default(clrun, folder):
