@@ -47,7 +47,8 @@ static void setup(void)
     snprintf(path, sizeof(path), "%s/public/fifo", dir);
     EXPECT_EQ(mkfifo(path, 0600), 0);
 
-    fixture_defaults();
+    if (options.max_buffered == 0)
+        fixture_defaults();
     options.public_dir = public_dir;
     fixture_open(true);
     fd = fixture_connect();
@@ -320,6 +321,22 @@ TEST(static_compressed_forms_are_served_to_who_takes_them)
     teardown();
 }
 
+TEST(static_download_that_stalls_is_dropped)
+{
+    fixture_defaults();
+    options.body_timeout_ms = 60;
+    setup();
+    char *big = calloc(1, 16 << 20);
+    write_file("public/big.bin", big, 16 << 20);
+    free(big);
+    loopback_send(&loop, fd, CLR_STR("GET /public/big.bin HTTP/1.1\r\nHost: h\r\n\r\n"));
+    LOOPBACK_UNTIL(&loop, -1, gw.metrics.connections_closed == 1);
+    clr_buf_clear(&got);
+    loopback_read_all(&loop, fd, &got);
+    EXPECT(got.n > 0 && got.n < 16 << 20);
+    teardown();
+}
+
 TEST(static_root_without_a_page_is_not_ours)
 {
     setup();
@@ -346,5 +363,6 @@ TEST_MAIN(T(static_serves_files_with_type_and_validators), T(static_head_sends_n
           T(static_several_ranges_are_one_response_of_parts),
           T(static_large_parts_arrive_and_a_client_that_leaves_frees_them),
           T(static_compressed_forms_are_served_to_who_takes_them),
-          T(static_root_without_a_page_is_not_ours), T(static_large_files_go_out_in_pieces),
+          T(static_download_that_stalls_is_dropped), T(static_root_without_a_page_is_not_ours),
+          T(static_large_files_go_out_in_pieces),
           T(static_client_that_leaves_within_a_file_frees_it))

@@ -170,7 +170,32 @@ TEST(static_dates_do_not_tell_versions_of_the_same_second_apart)
     EXPECT_EQ(clr_static_get_ranges(&head, &fresh, r), 0);
 }
 
+TEST(static_ranges_of_any_text_stay_within_the_file)
+{
+    static const char alphabet[] = "0123456789--,,=  xbytes";
+    clr_static_range_t r[CLR_STATIC_RANGES_MAX];
+    unsigned found = 0;
+    uint64_t seed = 1;
+    for (int i = 0; i < 200000; i++) {
+        char value[64] = "bytes=";
+        size_t n = 6 + test_random(&seed) % 40;
+        for (size_t at = 6; at < n; at++)
+            value[at] = alphabet[test_random(&seed) % (i % 2 ? 16 : sizeof(alphabet) - 1)];
+        uint64_t size = i % 3 ? test_random(&seed) % 1000 : UINT64_MAX / 2, total = 0;
+        int count = clr_static_parse_ranges(clr_str(value, n), size, r);
+        EXPECT(count >= -1 && count <= CLR_STATIC_RANGES_MAX);
+        for (int k = 0; k < count; k++) {
+            EXPECT(r[k].first <= r[k].last && r[k].last < size);
+            total += r[k].last - r[k].first + 1;
+        }
+        EXPECT(total <= size);
+        found += count > 1;
+    }
+    EXPECT(found > 100);
+}
+
 TEST_MAIN(T(static_conditions_hold_or_not), T(static_conditions_have_an_order),
           T(static_range_grammar), T(static_ranges_are_bounded),
           T(static_ranges_apply_to_the_file_that_the_client_has),
+          T(static_ranges_of_any_text_stay_within_the_file),
           T(static_dates_do_not_tell_versions_of_the_same_second_apart))
