@@ -2,6 +2,7 @@
 #include "gateway/eio_response.h"
 
 #include "gateway/eio_origin.h"
+#include "gateway/pools.h"
 #include "proto/gzip.h"
 
 static clr_buf_t *begin_headers(const clr_eio_server_t *server, const clr_eio_session_t *s,
@@ -32,6 +33,19 @@ static clr_coding_t choose_coding(const clr_eio_server_t *server, const clr_exch
     return accepted.p ? clr_coding_negotiate(accepted) : CLR_CODING_IDENTITY;
 }
 
+/* False when zlib cannot (out of memory). */
+static bool compress(const clr_eio_server_t *server, clr_coding_t coding, clr_str_t body,
+                     clr_buf_t *out)
+{
+    clr_pools_t *pools = server->gw->pools;
+    clr_gzip_t *gzip = coding == CLR_CODING_GZIP ? clr_pools_take_gzip(pools) : NULL;
+    if (!gzip)
+        return clr_gzip_append(out, coding, body) == 0;
+    clr_gzip_write(gzip, body, CLR_GZIP_END, out);
+    clr_pools_give_gzip(pools, gzip);
+    return true;
+}
+
 void clr_eio_respond_payload(const clr_eio_server_t *server, const clr_eio_session_t *s,
                              clr_exchange_t *x, clr_str_t body)
 {
@@ -39,7 +53,7 @@ void clr_eio_respond_payload(const clr_eio_server_t *server, const clr_eio_sessi
     clr_coding_t coding = choose_coding(server, x, body.n);
     if (coding != CLR_CODING_IDENTITY) {
         clr_buf_t *compressed = clr_eio_scratch(&server->eio->packet);
-        if (clr_gzip_append(compressed, coding, body) == 0) {
+        if (compress(server, coding, body, compressed)) {
             clr_buf_printf(headers, "Content-Encoding: %s\r\n", clr_coding_name(coding));
             body = clr_buf_str(compressed);
         }
