@@ -6,15 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
+#include "base/clock.h"
 
 static size_t pending(const clr_wlink_t *link)
 {
@@ -60,6 +54,7 @@ void clr_wlink_close(clr_wlink_t *link)
     clr_incoming_drop_all(link);
     clr_wlink_release_waiters(link);
     Py_CLEAR(link->readable);
+    Py_CLEAR(link->more);
     Py_CLEAR(link->writable);
     Py_CLEAR(link->flush);
 }
@@ -188,10 +183,10 @@ void clr_wlink_sent(clr_wlink_t *link)
 
 void clr_wlink_write_all(clr_wlink_t *link, int seconds)
 {
-    uint64_t deadline = now_ns() + (uint64_t)seconds * 1000000000u;
+    uint64_t deadline = clr_clock_now_ns() + (uint64_t)seconds * 1000000000u;
     while (!link->closed && pending(link) > 0) {
         ssize_t n = write_some(link);
-        uint64_t now = now_ns();
+        uint64_t now = clr_clock_now_ns();
         if (n < 0 || now >= deadline)
             break;
         struct pollfd p = {.fd = link->fd, .events = POLLOUT};
@@ -304,7 +299,7 @@ static bool is_over(clr_turn_t *turn)
 {
     if (++turn->frames >= CLR_WLINK_BATCH)
         return true;
-    return turn->frames % 16 == 0 && now_ns() >= turn->deadline;
+    return turn->frames % 16 == 0 && clr_clock_now_ns() >= turn->deadline;
 }
 
 /* Dispatches the whole frames that were read. False when the turn is over before they are. */
@@ -333,15 +328,20 @@ static bool dispatch_read(clr_wlink_t *link, clr_turn_t *turn)
     return true;
 }
 
+/* The rest of what was read waits until the loop has turned. */
+static void do_more_soon(clr_wlink_t *link)
+{
+    CLR_ASSERT(!link->more_is_due);
+    link->more_is_due = true;
+    call_soon(link, link->more);
+}
+
 static void run_turn(clr_wlink_t *link)
 {
-    clr_turn_t turn = {.deadline = now_ns() + CLR_WLINK_TURN_NS};
+    clr_turn_t turn = {.deadline = clr_clock_now_ns() + CLR_WLINK_TURN_NS};
     for (;;) {
         if (!dispatch_read(link, &turn)) {
-            if (!link->more_is_due) {
-                link->more_is_due = true;
-                call_soon(link, link->readable);
-            }
+            do_more_soon(link);
             return;
         }
         if (link->closed)
@@ -353,10 +353,8 @@ static void run_turn(clr_wlink_t *link)
             return;
         /* A short read emptied the kernel's buffer: only what was read is left to do. */
         if ((size_t)n < room) {
-            if (!dispatch_read(link, &turn) && !link->more_is_due) {
-                link->more_is_due = true;
-                call_soon(link, link->readable);
-            }
+            if (!dispatch_read(link, &turn))
+                do_more_soon(link);
             return;
         }
     }
@@ -375,8 +373,7 @@ static void give_credit(clr_wlink_t *link)
 void clr_wlink_on_readable(clr_wlink_t *link)
 {
     CLR_DCHECK(!PyErr_Occurred());
-    link->more_is_due = false;
-    if (link->closed || link->in_batch)
+    if (link->closed || link->in_batch || link->more_is_due)
         return;
     Py_INCREF((PyObject *)link);
     link->in_batch = true;
@@ -387,6 +384,12 @@ void clr_wlink_on_readable(clr_wlink_t *link)
         clr_wlink_flush(link);
     Py_DECREF((PyObject *)link);
     CLR_DCHECK(!PyErr_Occurred());
+}
+
+void clr_wlink_on_more(clr_wlink_t *link)
+{
+    link->more_is_due = false;
+    clr_wlink_on_readable(link);
 }
 
 int clr_wlink_read_first(clr_wlink_t *link, clr_frame_t *frame)

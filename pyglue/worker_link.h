@@ -37,7 +37,7 @@ typedef struct clr_wlink {
     bool closed;
     bool in_batch;
     bool flush_is_due; /* a call_soon(flush) is under way */
-    bool more_is_due;  /* a call_soon(on_readable) is under way */
+    bool more_is_due;  /* a call_soon(more) is under way: until then nothing is read */
     bool writer_is_on; /* add_writer: the kernel's buffer was full */
     bool is_congested; /* between the high mark and the low mark */
     uint64_t seed;     /* of hash maps */
@@ -53,6 +53,7 @@ typedef struct clr_wlink {
     PyObject *loop;
     PyObject *call_soon;
     PyObject *readable; /* bound methods given to the loop */
+    PyObject *more;
     PyObject *writable;
     PyObject *flush;
     PyObject *config;
@@ -77,6 +78,9 @@ CLR_NODISCARD int clr_wlink_read_first(clr_wlink_t *link, clr_frame_t *frame);
 
 /* The descriptor is readable: one batch. Leaves no exception. */
 void clr_wlink_on_readable(clr_wlink_t *link);
+
+/* The loop has turned: the next batch of what was read already. */
+void clr_wlink_on_more(clr_wlink_t *link);
 
 /* ---- waiting (worker_link_wait.c) ---- */
 

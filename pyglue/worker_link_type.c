@@ -48,6 +48,7 @@ static int link_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(link->loop);
     Py_VISIT(link->call_soon);
     Py_VISIT(link->readable);
+    Py_VISIT(link->more);
     Py_VISIT(link->writable);
     Py_VISIT(link->flush);
     Py_VISIT(link->config);
@@ -147,9 +148,10 @@ static PyObject *link_start(PyObject *self, PyObject *loop)
     link->loop = Py_NewRef(loop);
     link->call_soon = PyObject_GetAttr(loop, link->st->n.call_soon);
     link->readable = PyObject_GetAttrString(self, "_on_readable");
+    link->more = PyObject_GetAttrString(self, "_on_more");
     link->writable = PyObject_GetAttrString(self, "_on_writable");
     link->flush = PyObject_GetAttrString(self, "_on_flush");
-    if (!link->call_soon || !link->readable || !link->writable || !link->flush ||
+    if (!link->call_soon || !link->readable || !link->more || !link->writable || !link->flush ||
         clr_carriers_start(link) < 0)
         return NULL;
     PyObject *fd = PyLong_FromLong(link->fd);
@@ -381,6 +383,13 @@ static PyObject *link_on_readable(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *link_on_more(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    clr_wlink_on_more(link_of(self));
+    Py_RETURN_NONE;
+}
+
 static PyObject *link_on_writable(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -474,6 +483,7 @@ static PyMethodDef link_methods[] = {
     {"wait", clr_wlink_method_wait, METH_VARARGS, "wait(epoll_fd, timeout) -> bool"},
     {"set_spin", clr_wlink_method_set_spin, METH_O, "set_spin(microseconds)"},
     {"_on_readable", link_on_readable, METH_NOARGS, NULL},
+    {"_on_more", link_on_more, METH_NOARGS, NULL},
     {"_on_writable", link_on_writable, METH_NOARGS, NULL},
     {"_on_flush", link_on_flush, METH_NOARGS, NULL},
     {"_keep_environ", link_keep_environ, METH_VARARGS, NULL},

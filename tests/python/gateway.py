@@ -18,6 +18,8 @@ from pathlib import Path
 
 from _clrun import Link
 
+from clrun._selector import LinkSelector
+
 NO_ACK = 2**64 - 1
 
 FRAMES_H = Path(__file__).parents[2] / "include" / "clrun" / "frames.h"
@@ -182,16 +184,21 @@ class Client:
         return result
 
 
+def worker_loop(link):
+    """The loop that a worker makes for itself."""
+    return asyncio.SelectorEventLoop(LinkSelector(link))
+
+
 class Gateway:
-    def __init__(self, *servers, loop_factory=asyncio.new_event_loop, ready=True):
+    def __init__(self, *servers, loop_factory=worker_loop, ready=True):
         self.socket, theirs = socket.socketpair()
         self.fd = theirs.detach()
         self.socket.setblocking(False)
-        self.loop = loop_factory()
+        self.link = Link(self.fd)
+        self.loop = loop_factory(self.link)
         asyncio.set_event_loop(self.loop)
         self.errors = []
         self.loop.set_exception_handler(lambda loop, context: self.errors.append(context))
-        self.link = Link(self.fd)
         self.frames = []
         self.input = b""
         self.streams = 0

@@ -10,7 +10,7 @@ import weakref
 
 import anyio
 import pytest
-from gateway import CLIENT_DISCONNECT, Gateway
+from gateway import CLIENT_DISCONNECT, Gateway, worker_loop
 
 import clrun
 
@@ -19,7 +19,9 @@ try:
 except ImportError:
     uvloop = None
 
-LOOPS = [asyncio.new_event_loop] + ([uvloop.new_event_loop] if uvloop else [])
+LOOPS = {"worker": worker_loop, "asyncio": lambda link: asyncio.new_event_loop()}
+if uvloop:
+    LOOPS["uvloop"] = lambda link: uvloop.new_event_loop()
 
 
 @pytest.fixture
@@ -27,10 +29,10 @@ def sio():
     return clrun.AsyncServer()
 
 
-@pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"][: len(LOOPS)])
+@pytest.fixture(params=LOOPS)
 def gateway(request, sio):
     sio.on("ready", lambda sid: None)  # the namespace accepts clients
-    with Gateway(sio, loop_factory=request.param) as gateway:
+    with Gateway(sio, loop_factory=LOOPS[request.param]) as gateway:
         yield gateway
 
 
@@ -794,6 +796,9 @@ def test_nothing_is_left_behind(sio, gateway, client, name):
         await sio.emit("all", value, skip_sid=[sid])
         return value
 
+    def answers():
+        return [f for f in gateway.frames if f.name == ("LOG" if name == "fails" else "SIO_ACK_REPLY")]
+
     def some(count):
         for _ in range(count // 100):
             for n in range(100):
@@ -802,7 +807,7 @@ def test_nothing_is_left_behind(sio, gateway, client, name):
                                 attachments=[b"x" * 100])  # fmt: skip
                 else:
                     client.send(name, {"n": n, "list": [1.5, "text", None]}, ack=n)
-            gateway.run(4)
+            gateway.until(lambda: len(answers()) == 100)
             gateway.forget()
 
     some(500)

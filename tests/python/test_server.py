@@ -1209,9 +1209,31 @@ def test_long_batches_let_the_loop_turn(sio, gateway, client):
     gateway.write_raw(b"".join(frames))
     gateway.loop.call_soon(lambda: gateway.loop.call_soon(order.append, "loop"))
     gateway.run()
-    assert order.index("loop") < 1000
+    assert order.index("loop") <= 2 * 512
     order.remove("loop")
     assert order == list(range(2000))
+
+
+def test_a_flood_makes_no_turn_longer(sio, gateway, client):
+    """However much there is to read: one batch when the loop looks, and one of what was read."""
+    count, order = 40000, []
+    sio.on("x", lambda sid, n: order.append(n))
+
+    def tick():
+        order.append("turn")
+        gateway.loop.call_soon(tick)
+
+    tick()
+    gateway.write_raw(
+        b"".join(
+            frame("SIO_EVENT", struct.pack("<Q", NO_ACK) + data(["x", n]), client.stream)
+            for n in range(count)
+        )
+    )
+    gateway.until(lambda: order.count(count - 1) == 1)
+    turns = [i for i, each in enumerate(order) if each == "turn"]
+    assert max(b - a for a, b in zip(turns, turns[1:])) <= 2 * 512 + 1
+    assert [each for each in order if each != "turn"] == list(range(count))
 
 
 def test_frames_may_arrive_byte_by_byte(sio, gateway, client):
