@@ -35,7 +35,7 @@ typedef struct clr_app_request {
         continue_due : 1,                    /* the client waits for 100 */
         kept : 1,  /* `body` is what the worker has, for another if it does not take it */
         split : 1, /* the worker has more of the body than is kept */
-        sends_file : 1, file_ends : 1, /* the response */
+        drains : 1, sends_file : 1, file_ends : 1, /* the response */
         told : 1,    /* the worker knows that it is gone, or will when it has the messages before */
         closing : 1, /* the application closed the WebSocket */
         pinged : 1;  /* and no answer yet */

@@ -29,6 +29,7 @@ static clr_buf_t *scratch(clr_app_request_t *r)
 
 static void on_drained(clr_exchange_t *x)
 {
+    clr_app_of(x)->drains = 0;
     clr_app_grant(clr_app_of(x));
 }
 
@@ -52,8 +53,10 @@ void clr_app_grant(clr_app_request_t *r)
 /* Half of it is used: what is sent meanwhile hides the way to the worker and back. */
 static void await_drain(clr_app_request_t *r)
 {
-    if (r->used >= clr_app_window(r->gw) / 2)
-        clr_exchange_want_drain(r->x, on_drained);
+    if (r->drains || r->used < clr_app_window(r->gw) / 2)
+        return;
+    r->drains = 1;
+    clr_exchange_want_drain(r->x, on_drained);
 }
 
 /* ---- head and body ---- */
@@ -227,5 +230,6 @@ void clr_app_send_file(clr_app_request_t *r, bool end, clr_str_t path, uint64_t 
     }
     r->sends_file = 1;
     r->file_ends = end;
+    r->drains = 0;
     clr_exchange_send_file(r->x, fd, offset, count, on_file_sent);
 }

@@ -131,9 +131,9 @@ static void start_timer(clr_app_request_t *r)
  */
 static bool had_its_time(clr_app_request_t *r)
 {
-    size_t pending = clr_ws_pending(r->ws), before = r->ping_mark;
-    r->ping_mark = pending;
-    return clr_ws_is_reading(r->ws) && (pending == 0 || pending >= before);
+    size_t unsent = clr_ws_unsent(r->ws), before = r->ping_mark;
+    r->ping_mark = unsent;
+    return clr_ws_is_reading(r->ws) && (unsent == 0 || unsent >= before);
 }
 
 static void on_timer(clr_timer_t *t)
@@ -149,7 +149,7 @@ static void on_timer(clr_timer_t *t)
     if (!r->pinged && r->gw->options.ws_ping_timeout_ms > 0) {
         clr_ws_send(r->ws, CLR_WS_PING, CLR_STR_EMPTY);
         r->pinged = 1;
-        r->ping_mark = clr_ws_pending(r->ws);
+        r->ping_mark = clr_ws_unsent(r->ws);
     }
     start_timer(r);
 }

@@ -161,7 +161,7 @@ static void enter(clr_http_conn_t *conn, clr_http_state_t state)
 
 void clr_http_conn_await_drain(clr_http_conn_t *conn)
 {
-    conn->stall_mark = clr_stream_pending(conn->stream);
+    conn->stall_mark = clr_stream_unsent(conn->stream);
     conn->timed = 0;
     arm(conn);
 }
@@ -177,7 +177,7 @@ static void on_timeout(clr_timer_t *timer)
         fail(conn, 408, "the request body took too long");
         return;
     case CLR_HTTP_CONN_PARKED:
-        if (clr_stream_pending(conn->stream) < conn->stall_mark) {
+        if (clr_stream_unsent(conn->stream) < conn->stall_mark) {
             clr_http_conn_await_drain(conn);
             return;
         }

@@ -30,7 +30,7 @@ struct clr_http_conn {
     clr_buf_t held;            /* pipelined bytes whose turn has not come */
     clr_exchange_t x;
     void (*drained)(clr_exchange_t *x);
-    size_t stall_mark;                    /* bytes pending when the write timer started */
+    size_t stall_mark;                    /* bytes unsent when the write timer started */
     struct clr_http_addresses *addresses; /* both ends', once a request head was encoded */
     uint8_t state;                        /* clr_http_state_t */
     unsigned parsing : 1, timed : 1, throttled : 1, paused : 1, head_told : 1, unread : 1;

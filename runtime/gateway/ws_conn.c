@@ -437,6 +437,11 @@ size_t clr_ws_pending(const clr_ws_conn_t *ws)
     return clr_stream_pending(ws->stream);
 }
 
+size_t clr_ws_unsent(const clr_ws_conn_t *ws)
+{
+    return clr_stream_unsent(ws->stream);
+}
+
 void clr_ws_want_drain(clr_ws_conn_t *ws)
 {
     clr_stream_want_drain(ws->stream);

@@ -63,6 +63,9 @@ void clr_ws_send_frames(clr_ws_conn_t *ws, clr_shared_t *frames);
 size_t clr_ws_pending(const clr_ws_conn_t *ws);
 void clr_ws_want_drain(clr_ws_conn_t *ws);
 
+/* Queued bytes, and those that the kernel has and the client does not (clr_stream_unsent). */
+size_t clr_ws_unsent(const clr_ws_conn_t *ws);
+
 /* Its owner sends no more than the client takes: what is queued closes it no more, and pings are
  * not answered while too much is. */
 void clr_ws_set_paced(clr_ws_conn_t *ws);

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/sendfile.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -281,7 +283,7 @@ static void close_now(clr_stream_t *s)
 
 static void linger(clr_linger_t *l)
 {
-    l->pending = clr_stream_pending(l->stream);
+    l->pending = clr_stream_unsent(l->stream);
     clr_loop_timer_start(l->stream->loop, &l->timer, l->timeout_ms);
 }
 
@@ -289,7 +291,7 @@ static void linger(clr_linger_t *l)
 static void on_linger_timeout(clr_timer_t *timer)
 {
     clr_linger_t *l = clr_container_of(timer, clr_linger_t, timer);
-    if (!l->stream->shut_ && clr_stream_pending(l->stream) < l->pending)
+    if (!l->stream->shut_ && clr_stream_unsent(l->stream) < l->pending)
         linger(l);
     else
         close_now(l->stream);
@@ -451,6 +453,14 @@ int clr_stream_open_fd(clr_stream_t *s, clr_loop_t *loop, int fd, const clr_stre
     err = uv_pipe_open(&s->uv_.pipe, fd);
     CLR_ASSERT(err == 0);
     return 0;
+}
+
+size_t clr_stream_unsent(const clr_stream_t *s)
+{
+    int fd, kept = 0;
+    if (uv_fileno(&s->uv_.handle, &fd) != 0 || ioctl(fd, SIOCOUTQ, &kept) != 0)
+        kept = 0;
+    return clr_stream_pending(s) + (size_t)kept;
 }
 
 void clr_stream_want_drain(clr_stream_t *s)

@@ -119,6 +119,10 @@ static inline size_t clr_stream_pending(const clr_stream_t *s)
     return s->pending_ + s->uv_.stream.write_queue_size;
 }
 
+/* The same, and what the kernel has and the peer does not: less than before means that the peer
+ * takes something, however slowly. A system call. */
+size_t clr_stream_unsent(const clr_stream_t *s);
+
 /* on_drain at the next time the queue is empty (at the end of the flush pass at the earliest). */
 void clr_stream_want_drain(clr_stream_t *s);
 
