@@ -39,6 +39,7 @@ uint64_t clr_acks_add(clr_host_t *host, PyObject *target, bool is_callback, clr_
     *ack = (clr_ack_t){.host = host,
                        .token = ++acks->last_token,
                        .target = Py_NewRef(target),
+                       .socket = socket,
                        .is_callback = is_callback,
                        .is_many = socket == NULL};
     clr_list_push_back(socket ? &socket->acks : &acks->many, &ack->node);
@@ -58,8 +59,12 @@ clr_ack_t *clr_acks_find(clr_wlink_t *link, uint64_t token)
 void clr_acks_forget(clr_wlink_t *link, uint64_t token)
 {
     clr_ack_t *ack = clr_acks_find(link, token);
-    if (ack)
-        ack_free(&link->acks, ack);
+    if (!ack)
+        return;
+    clr_socket_t *s = ack->socket;
+    ack_free(&link->acks, ack);
+    if (s)
+        clr_moves_check(s->session);
 }
 
 void clr_acks_forget_socket(clr_wlink_t *link, clr_socket_t *socket)
@@ -126,18 +131,43 @@ int clr_acks_on_answer(clr_wlink_t *link, const clr_frame_t *frame)
     return 0;
 }
 
+/* The gateway's own answer to a token. */
+static void answer_future(clr_wlink_t *link, uint64_t token, PyObject *value)
+{
+    clr_ack_t *ack = clr_acks_find(link, token);
+    if (!ack || ack->is_callback)
+        return;
+    PyObject *future = Py_NewRef(ack->target);
+    clr_acks_forget(link, token);
+    set_future(link, future, value);
+    Py_DECREF(future);
+}
+
 int clr_acks_on_reply(clr_wlink_t *link, const clr_frame_t *frame)
 {
     clr_reader_t r = clr_reader(frame->payload);
     bool is_found = clr_read_u8(&r);
     if (clr_reader_done(&r) != 0)
         return CLR_EPROTO;
-    clr_ack_t *ack = clr_acks_find(link, frame->stream);
-    if (ack && !ack->is_callback) {
-        PyObject *future = Py_NewRef(ack->target);
-        clr_acks_forget(link, frame->stream);
-        set_future(link, future, is_found ? Py_True : Py_False);
-        Py_DECREF(future);
-    }
+    answer_future(link, frame->stream, is_found ? Py_True : Py_False);
+    return 0;
+}
+
+int clr_acks_on_state(clr_wlink_t *link, const clr_frame_t *frame)
+{
+    clr_reader_t r = clr_reader(frame->payload);
+    bool is_found = clr_read_u8(&r);
+    clr_str_t saved = clr_read_str(&r);
+    clr_str_t request = clr_read_str(&r);
+    if (clr_reader_done(&r) != 0)
+        return CLR_EPROTO;
+    PyObject *state = is_found ? Py_BuildValue("(y#y#)", saved.p, (Py_ssize_t)saved.n, request.p,
+                                               (Py_ssize_t)request.n)
+                               : Py_NewRef(Py_None);
+    if (state)
+        answer_future(link, frame->stream, state);
+    else
+        clr_report(link, "An answer cannot be delivered");
+    Py_XDECREF(state);
     return 0;
 }

@@ -23,7 +23,8 @@ typedef struct clr_ack {
     clr_list_t node; /* in its socket's acks, or in clr_acks_t.many */
     struct clr_host *host;
     uint64_t token;
-    PyObject *target; /* owned: a future or a callable */
+    PyObject *target;          /* owned: a future or a callable */
+    struct clr_socket *socket; /* who answers; NULL: several, or the gateway */
     bool is_callback;
     bool is_many; /* several clients answer */
 } clr_ack_t;
@@ -51,6 +52,7 @@ void clr_acks_forget(struct clr_wlink *link, uint64_t token);
 /* The client is gone. Those who wait with call() go on waiting until their time is up. */
 void clr_acks_forget_socket(struct clr_wlink *link, struct clr_socket *socket);
 
-/* SIO_ACK and REPLY. 0 or CLR_EPROTO; leaves no exception. */
+/* SIO_ACK, STATE and REPLY. 0 or CLR_EPROTO; leaves no exception. */
 CLR_NODISCARD int clr_acks_on_answer(struct clr_wlink *link, const struct clr_frame *frame);
+CLR_NODISCARD int clr_acks_on_state(struct clr_wlink *link, const struct clr_frame *frame);
 CLR_NODISCARD int clr_acks_on_reply(struct clr_wlink *link, const struct clr_frame *frame);

@@ -30,11 +30,14 @@ static PyObject *handler_of(clr_app_t *app, PyObject *name)
     return handler && handler != Py_None ? handler : NULL;
 }
 
+/* EIO_OPEN and EIO_RESUME. */
 static int on_open(clr_wlink_t *link, const clr_frame_t *frame)
 {
     clr_reader_t r = clr_reader(frame->payload);
     uint16_t number = clr_read_u16(&r);
-    clr_str_t sid = clr_read_str(&r), request = r.rest;
+    clr_str_t sid = clr_read_str(&r);
+    clr_str_t saved = frame->type == CLR_FRAME_EIO_RESUME ? clr_read_str(&r) : CLR_STR_EMPTY;
+    clr_str_t request = r.rest;
     (void)clr_read_request(&r);
     if (clr_reader_done(&r) != 0 || number >= link->host_count || !link->hosts[number]->is_engine ||
         frame->stream == 0 || sid.n == 0)
@@ -45,6 +48,7 @@ static int on_open(clr_wlink_t *link, const clr_frame_t *frame)
         PyErr_Clear();
         return CLR_EPROTO;
     }
+    s->data = clr_saved_load(link, saved);
     clr_names_t *n = &link->st->n;
     if (!handler_of(host->app, n->connect)) {
         s->state = CLR_SOCKET_CONNECTED;
@@ -125,6 +129,7 @@ int clr_engine_frame(clr_wlink_t *link, const clr_frame_t *frame)
 {
     switch (frame->type) {
     case CLR_FRAME_EIO_OPEN:
+    case CLR_FRAME_EIO_RESUME:
         return on_open(link, frame);
     case CLR_FRAME_EIO_MESSAGE:
         return on_message(link, frame);
@@ -291,19 +296,28 @@ static PyObject *engine_session(PyObject *self, PyObject *sid)
     return s && s->data ? Py_NewRef(s->data) : NULL;
 }
 
+/* _save_session(sid, session, bytes or None) -> False: it is not here */
 static PyObject *engine_save_session(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (nargs != 2) {
-        PyErr_SetString(PyExc_TypeError, "_save_session(sid, session)");
+    if (nargs != 3) {
+        PyErr_SetString(PyExc_TypeError, "_save_session(sid, session, saved)");
         return NULL;
     }
-    clr_socket_t *s = find_or_raise(self, args[0]);
+    clr_socket_t *s = find(self, args[0]);
     if (!s)
+        Py_RETURN_FALSE;
+    if (clr_saved_keep(s, args[1], args[2]) < 0)
         return NULL;
-    PyObject *old = s->data;
-    s->data = Py_NewRef(args[1]);
-    Py_XDECREF(old);
-    Py_RETURN_NONE;
+    Py_RETURN_TRUE;
+}
+
+static PyObject *engine_ask(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 1 && nargs != 2) {
+        PyErr_SetString(PyExc_TypeError, "_ask(sid[, saved])");
+        return NULL;
+    }
+    return clr_saved_ask((clr_app_t *)self, NULL, args[0], nargs == 2 ? args[1] : NULL);
 }
 
 static PyObject *engine_transport(PyObject *self, PyObject *sid)
@@ -342,6 +356,7 @@ static PyMethodDef engine_methods[] = {
     {"_drop", engine_drop, METH_O, NULL},
     {"_session", engine_session, METH_O, NULL},
     {"_save_session", CLR_METHOD(engine_save_session), CLR_FAST, NULL},
+    {"_ask", CLR_METHOD(engine_ask), CLR_FAST, NULL},
     {"_transport", engine_transport, METH_O, NULL},
     {"_environ", engine_environ, METH_O, NULL},
     {"_sids", engine_sids, METH_NOARGS, NULL},

@@ -180,12 +180,28 @@ static void run_connect(clr_wlink_t *link, clr_socket_t *s, PyObject *auth)
     run_method(link, &event, (PyObject *)server, server->app.st->n._run_connect, args);
 }
 
+/* What the client brings from the worker that had it before. */
+static void restore(clr_wlink_t *link, clr_socket_t *s, clr_strs_t rooms, clr_str_t saved)
+{
+    for (clr_str_t name; clr_strs_next(&rooms, &name);) {
+        PyObject *room = clr_room_of_key(name);
+        if (!room || clr_socket_join(s, room) < 0)
+            PyErr_Clear(); /* a name that is not UTF-8: no app can ask for it */
+        Py_XDECREF(room);
+    }
+    s->data = clr_saved_load(link, saved);
+}
+
+/* SIO_CONNECT and SIO_RESUME. */
 static int on_connect(clr_wlink_t *link, const clr_frame_t *frame)
 {
     clr_reader_t r = clr_reader(frame->payload);
     clr_host_t *host = host_of(link, clr_read_u16(&r), false);
     clr_str_t eio_sid = clr_read_str(&r), sid = clr_read_str(&r);
     clr_str_t nsp = clr_read_str(&r), auth = clr_read_str(&r);
+    bool resumes = frame->type == CLR_FRAME_SIO_RESUME;
+    clr_strs_t rooms = resumes ? clr_read_strs(&r) : (clr_strs_t){0, CLR_STR_EMPTY};
+    clr_str_t saved = resumes ? clr_read_str(&r) : CLR_STR_EMPTY;
     clr_str_t request = r.rest;
     (void)clr_read_request(&r);
     if (clr_reader_done(&r) != 0 || !host || frame->stream == 0 || sid.n == 0)
@@ -210,6 +226,7 @@ static int on_connect(clr_wlink_t *link, const clr_frame_t *frame)
         Py_DECREF(data);
         return CLR_EPROTO;
     }
+    restore(link, s, rooms, saved);
     if (clr_handlers_exist(server, s->space->name, server->app.st->n.connect)) {
         run_connect(link, s, data);
     } else {
@@ -421,12 +438,19 @@ int clr_incoming_frame(clr_wlink_t *link, const clr_frame_t *frame)
     case CLR_FRAME_SIO_ACK:
         return clr_acks_on_answer(link, frame);
     case CLR_FRAME_SIO_CONNECT:
+    case CLR_FRAME_SIO_RESUME:
         return on_connect(link, frame);
     case CLR_FRAME_SIO_DISCONNECT:
         return on_disconnect(link, frame);
     case CLR_FRAME_SIO_ROOM:
         return on_room(link, frame);
+    case CLR_FRAME_SAVED:
+        return clr_saved_on_saved(link, frame);
+    case CLR_FRAME_MOVE:
+    case CLR_FRAME_DROP:
+        return clr_moves_frame(link, frame);
     case CLR_FRAME_EIO_OPEN:
+    case CLR_FRAME_EIO_RESUME:
     case CLR_FRAME_EIO_MESSAGE:
     case CLR_FRAME_EIO_GONE:
         return clr_engine_frame(link, frame);
@@ -445,6 +469,8 @@ int clr_incoming_frame(clr_wlink_t *link, const clr_frame_t *frame)
         return clr_asgi_frame(link, frame);
     case CLR_FRAME_REPLY:
         return clr_acks_on_reply(link, frame);
+    case CLR_FRAME_STATE:
+        return clr_acks_on_state(link, frame);
     case CLR_FRAME_STOP:
         return on_stop(link, frame);
     default:
@@ -469,6 +495,16 @@ static bool report_failure(clr_wlink_t *link, const clr_event_t *event)
         clr_report(link, "Exception in a %s",
                    event->kind == CLR_EVENT_ORIGIN ? "function that checks origins" : "callback");
     return false;
+}
+
+/* The event's reference; its client may be idle without it. */
+static void release(clr_socket_t *s)
+{
+    clr_session_t *session = s->session;
+    session->refs++;
+    clr_socket_unref(s);
+    clr_moves_check(session);
+    clr_session_unref(session);
 }
 
 void clr_incoming_done(clr_wlink_t *link, clr_event_t *event, PyObject *result)
@@ -504,7 +540,7 @@ void clr_incoming_done(clr_wlink_t *link, clr_event_t *event, PyObject *result)
         drain(s->session, link);
     }
     if (s)
-        clr_socket_unref(s);
+        release(s);
     Py_CLEAR(event->name);
     Py_CLEAR(event->handler);
     Py_CLEAR(event->call);

@@ -238,17 +238,25 @@ static PyObject *server_session(PyObject *self, PyObject *const *args, Py_ssize_
     return s && s->data ? Py_NewRef(s->data) : NULL;
 }
 
+/* _save_session(sid, session, namespace, bytes or None) -> False: it is not here */
 static PyObject *server_save_session(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (check_args(nargs, 3, "_save_session(sid, session, namespace)") < 0)
+    if (check_args(nargs, 4, "_save_session(sid, session, namespace, saved)") < 0)
         return NULL;
-    clr_socket_t *s = socket_or_raise(self, args[0], args[2]);
+    clr_socket_t *s = socket_of(self, args[0], args[2]);
     if (!s)
+        Py_RETURN_FALSE;
+    if (clr_saved_keep(s, args[1], args[3]) < 0)
         return NULL;
-    PyObject *old = s->data;
-    s->data = Py_NewRef(args[1]);
-    Py_XDECREF(old);
-    Py_RETURN_NONE;
+    Py_RETURN_TRUE;
+}
+
+/* _ask(sid, namespace[, saved]): see clr_saved_ask() */
+static PyObject *server_ask(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 3 && check_args(nargs, 2, "_ask(sid, namespace[, saved])") < 0)
+        return NULL;
+    return clr_saved_ask((clr_app_t *)self, args[1], args[0], nargs == 3 ? args[2] : NULL);
 }
 
 static PyObject *server_environ(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
@@ -427,6 +435,7 @@ static PyMethodDef server_methods[] = {
     {"_rooms", CLR_METHOD(server_rooms), CLR_FAST, NULL},
     {"_session", CLR_METHOD(server_session), CLR_FAST, NULL},
     {"_save_session", CLR_METHOD(server_save_session), CLR_FAST, NULL},
+    {"_ask", CLR_METHOD(server_ask), CLR_FAST, NULL},
     {"_environ", CLR_METHOD(server_environ), CLR_FAST, NULL},
     {"_transport", CLR_METHOD(server_transport), CLR_FAST, NULL},
     {"_sids", server_sids, METH_O, NULL},

@@ -106,6 +106,13 @@ PyObject *clr_environ_build(clr_wlink_t *link, clr_str_t request);
  * with an exception. */
 PyObject *clr_environ_path(clr_str_t raw);
 
+/* ---- saved.c ---- */
+
+/* Asks the gateway what it keeps of a client of any worker, or to keep these bytes. nsp is NULL for
+ * an EngineServer. Returns a future (of None or (saved, request), or of whether there is such a
+ * client), None when nobody can be asked, or NULL with an exception. */
+PyObject *clr_saved_ask(clr_app_t *app, PyObject *nsp, PyObject *sid, PyObject *bytes);
+
 /* ---- engine.c ---- */
 
 CLR_NODISCARD int clr_engine_frame(clr_wlink_t *link, const clr_frame_t *frame);

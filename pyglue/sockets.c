@@ -91,6 +91,7 @@ static clr_session_t *session_get(clr_wlink_t *link, clr_str_t sid, clr_str_t re
     session = clr_xmalloc(sizeof(*session) + sid.n + request.n);
     *session = (clr_session_t){
         .link = link, .refs = 1, .head_n = (uint32_t)request.n, .sid_n = (uint16_t)sid.n};
+    clr_list_init(&session->sockets);
     memcpy(session->bytes_, sid.p, sid.n);
     memcpy(session->bytes_ + sid.n, request.p, request.n);
     session->transport = request.n ? (uint8_t)request.p[0] : 0;
@@ -128,6 +129,7 @@ clr_socket_t *clr_socket_open(clr_host_t *host, uint64_t stream, clr_str_t eio_s
     *s = (clr_socket_t){.stream = stream, .sid = text, .space = space, .refs = 1};
     clr_list_init(&s->acks);
     s->session = session_get(link, eio_sid, request);
+    clr_list_push_back(&s->session->sockets, &s->node);
     clr_map_put(&space->sids, key, s);
     bool added = clr_idmap_add(&link->streams, stream, s);
     CLR_ASSERT(added);
@@ -147,6 +149,7 @@ void clr_socket_drop(clr_socket_t *s)
     if (s->state == CLR_SOCKET_GONE)
         return;
     clr_socket_detach(s);
+    clr_list_remove(&s->node);
     s->state = CLR_SOCKET_GONE;
     clr_str_t key;
     if (utf8_of(s->sid, &key))

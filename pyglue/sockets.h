@@ -50,7 +50,9 @@ typedef struct clr_session {
     uint16_t sid_n;
     uint8_t transport; /* enum clr_transport */
     bool draining;
-    char bytes_[]; /* sid, then the request as the frame had it */
+    bool wants_move;    /* the gateway waits until it is idle */
+    clr_list_t sockets; /* clr_socket_t.node */
+    char bytes_[];      /* sid, then the request as the frame had it */
 } clr_session_t;
 
 typedef enum clr_socket_state {
@@ -67,6 +69,7 @@ struct clr_socket {
     PyObject *rooms; /* owned set of the rooms joined, or NULL */
     clr_space_t *space;
     clr_session_t *session;
+    clr_list_t node; /* of its session, while it is registered */
     clr_list_t acks; /* clr_ack_t.node: answers this client owes */
     uint32_t refs;
     uint8_t state;

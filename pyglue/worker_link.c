@@ -275,8 +275,11 @@ static void make_room(clr_wlink_t *link, size_t need)
 static ssize_t read_some(clr_wlink_t *link)
 {
     ssize_t n;
-    do
-        n = recv(link->fd, link->in.p + link->in.n, link->in.cap - link->in.n, MSG_DONTWAIT);
+    do /* the page comes with the first bytes */
+        n = link->loop
+                ? recv(link->fd, link->in.p + link->in.n, link->in.cap - link->in.n, MSG_DONTWAIT)
+                : clr_page_receive(link->fd, link->in.p + link->in.n, link->in.cap - link->in.n,
+                                   &link->page);
     while (n < 0 && errno == EINTR);
     if (n > 0) {
         link->in.n += (size_t)n;
@@ -312,8 +315,11 @@ static bool dispatch_read(clr_wlink_t *link, clr_turn_t *turn)
         int64_t n = clr_frame_decode(rest, 'G', &frame, &turn->need);
         if (n == 0)
             return true;
+        bool costs = n > 0 && clr_frame_is_creditable(frame.type);
         if (n > 0)
             link->in_from += (size_t)n;
+        if (costs)
+            clr_page_begin(link->page); /* from here on it is nobody else's */
         if (n < 0 || clr_incoming_frame(link, &frame) < 0) {
             char why[64];
             snprintf(why, sizeof(why), "invalid frame from the gateway: %s",
@@ -321,7 +327,7 @@ static bool dispatch_read(clr_wlink_t *link, clr_turn_t *turn)
             go_down(link, why);
             return true;
         }
-        link->taken += clr_frame_is_creditable(frame.type);
+        link->taken += costs;
         if (is_over(turn) && link->in_from < link->in.n)
             return false;
     }

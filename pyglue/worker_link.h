@@ -18,6 +18,7 @@
 #include "carrier.h"
 #include "idmap.h"
 #include "link/message.h"
+#include "link/page.h"
 #include "sockets.h"
 #include "state.h"
 #include "values.h"
@@ -47,8 +48,9 @@ typedef struct clr_wlink {
     size_t out_from;
     clr_buf_t scratch; /* see clr_wlink_scratch() */
     bool scratch_is_taken;
-    uint32_t taken;  /* creditable frames since the last CREDIT */
-    clr_spin_t spin; /* for clr_wlink_select() */
+    uint32_t taken;   /* creditable frames since the last CREDIT */
+    clr_page_t *page; /* where the gateway sees which of them were begun */
+    clr_spin_t spin;  /* for clr_wlink_select() */
 
     PyObject *loop;
     PyObject *call_soon;
@@ -155,6 +157,27 @@ void clr_incoming_abort(clr_wlink_t *link, uint64_t stream);
 
 /* All sockets are gone: the link is closed. */
 void clr_incoming_drop_all(clr_wlink_t *link);
+
+/* ---- moves.c ---- */
+
+/* MOVE and DROP. 0 or CLR_EPROTO. */
+CLR_NODISCARD int clr_moves_frame(clr_wlink_t *link, const clr_frame_t *frame);
+
+/* Something of the client has ended: it may be idle now. */
+void clr_moves_check(clr_session_t *session);
+
+/* ---- saved.c ---- */
+
+/* The object that an app saved. Returns owned; NULL, without an exception, when there is none or it
+ * cannot be read, which is reported. */
+PyObject *clr_saved_load(clr_wlink_t *link, clr_str_t saved);
+
+/* SAVED: another worker saved it. 0 or CLR_EPROTO. */
+CLR_NODISCARD int clr_saved_on_saved(clr_wlink_t *link, const clr_frame_t *frame);
+
+/* Replaces what the app saved with a socket; bytes (None: they cannot be made) go to the gateway.
+ * 0, or -1 with an exception. */
+CLR_NODISCARD int clr_saved_keep(clr_socket_t *s, PyObject *session, PyObject *bytes);
 
 /* ---- reporting (report.c) ---- */
 

@@ -33,6 +33,7 @@ static PyObject *link_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     clr_asgi_init(&link->asgi);
     link->st = st;
     link->fd = fd;
+    link->page = clr_page_private();
     clr_random_bytes(&link->seed, sizeof(link->seed));
     clr_map_init(&link->sessions, link->seed);
     link->on_stop = Py_NewRef(Py_None);
@@ -96,6 +97,7 @@ static void link_dealloc(PyObject *self)
     clr_buf_deinit(&link->in);
     clr_buf_deinit(&link->out);
     clr_buf_deinit(&link->scratch);
+    clr_page_drop(link->page);
     clr_type_free(self);
 }
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from _clrun import EngineServerBase
 
 from . import _registry
-from ._settings import DEFAULTS, EngineSettings
+from ._saved import Saver, dumps, loads
+from ._settings import DEFAULTS, EngineSettings, worker_loss_policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    import logging
     from collections.abc import Callable, Coroutine
     from types import ModuleType
     from typing import Any, TypeVar
@@ -45,6 +47,8 @@ class EngineServer(EngineServerBase):
     cors_allowed_origins, cors_credentials, cookie, allow_upgrades, http_compression,
     compression_threshold: as in python-engineio. Its other arguments are accepted and ignored.
     json: a module with dumps() for messages that are lists or dicts.
+    on_worker_loss: "resume": when a worker dies its clients go on with another one, whose connect
+    handler runs again for the same sid; "disconnect": they are closed, and connect again.
     """
 
     event_names = list(_EVENTS)
@@ -77,6 +81,7 @@ class EngineServer(EngineServerBase):
         async_mode: str | None = None,
         json: ModuleType | None = None,
         logger: object = False,
+        on_worker_loss: str = "resume",
         **options: Any,
     ) -> None:
         super().__init__()
@@ -85,6 +90,8 @@ class EngineServer(EngineServerBase):
         self.json = json
         # Tasks, of which the event loop itself keeps only weak references.
         self._background: set[asyncio.Task[Any]] = set()
+        self._saver = Saver(_logger)
+        self._on_worker_loss = worker_loss_policy(on_worker_loss)
         self.settings = EngineSettings("engineio", path, self._redeclare, **options)
         _registry.current().add(self)
 
@@ -160,12 +167,28 @@ class EngineServer(EngineServerBase):
         return self._transport(sid)
 
     async def get_session(self, sid: str) -> dict[str, Any]:
-        """The client's session, a dict that lives as long as the client. KeyError without one."""
-        return self._session(sid)
+        """The client's session, a dict. KeyError if there is no such client.
+
+        That of a client of this worker is the one that was saved, or given out, last; that of
+        another worker's client is a copy of what was saved.
+        """
+        try:
+            return self._session(sid)
+        except KeyError:
+            state = await (self._ask(sid) or _nothing())
+            if state is None:
+                raise
+        return loads(state[0]) if state[0] else {}
 
     async def save_session(self, sid: str, session: dict[str, Any]) -> None:
-        """Replace the client's session by this dict. KeyError if there is no such client."""
-        self._save_session(sid, session)
+        """Replace the client's session by this dict. KeyError if there is no such client.
+
+        The gateway keeps a copy, which all workers see and which outlives this one, if the dict can
+        be pickled and is not too large (1 MiB); else that is logged, and it stays here.
+        """
+        if not self._save_session(sid, session, self._saver.dumps(session)):
+            if not await (self._ask(sid, dumps(session)) or _nothing()):
+                raise KeyError(sid)
 
     def session(self, sid: str) -> _Session:
         """`async with eio.session(sid) as session:` saves the session at the end of the block."""
@@ -217,7 +240,7 @@ class EngineServer(EngineServerBase):
     # ---- called by _clrun ----
 
     def _declaration(self) -> dict[str, Any]:
-        return self.settings.declaration()
+        return self.settings.declaration(on_worker_loss=self._on_worker_loss)
 
     def _redeclare(self) -> None:
         _registry.redeclare(self)
@@ -250,6 +273,16 @@ class EngineServer(EngineServerBase):
             result = handler(sid)  # it does not take the reason
         if hasattr(result, "__await__"):
             await result
+
+
+async def _nothing() -> None:
+    """What the gateway would say of a client that is nowhere."""
+
+
+def _logger() -> logging.Logger:
+    import logging
+
+    return logging.getLogger("clrun.server")
 
 
 class _Session:

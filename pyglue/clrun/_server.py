@@ -7,7 +7,8 @@ from _clrun import Server
 from . import _registry, exceptions
 from ._engine import EngineServer
 from ._manager import Environs, Manager
-from ._settings import EngineSettings
+from ._saved import Saver, dumps, loads
+from ._settings import EngineSettings, worker_loss_policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class AsyncServer(Server):
     async_handlers: False runs the handlers of one client one after another.
     always_connect: True tells a client that it is connected before its connect handler has run.
     namespaces: those that clients may join although they have no handlers; "*" for any.
+    on_worker_loss: "resume": when a worker dies its clients go on with another one, whose connect
+    handler runs again for the same sid; "disconnect": they are closed, and connect again.
     ping_interval, ping_timeout: seconds, int or float; also as attributes of `eio`.
     connect_timeout: seconds that a client has for joining its first namespace.
     max_http_buffer_size, transports, allow_upgrades, cors_allowed_origins, cors_credentials,
@@ -84,6 +87,7 @@ class AsyncServer(Server):
         path: str = "/socket.io",
         serializer: str = "default",
         always_connect: bool = False,
+        on_worker_loss: str = "resume",
         async_mode: str | None = None,
         **options: Any,
     ) -> None:
@@ -104,6 +108,8 @@ class AsyncServer(Server):
         self.manager = Manager(self)
         self._logger = logger
         self._serializer = serializer
+        self._saver = Saver(lambda: self.logger)
+        self._on_worker_loss = worker_loss_policy(on_worker_loss)
         # Tasks, of which the event loop itself keeps only weak references.
         self._background: set[asyncio.Task[Any]] = set()
         self.eio = EngineSettings("socketio", path, self._redeclare, **options)
@@ -230,14 +236,32 @@ class AsyncServer(Server):
     # ---- clients ----
 
     async def get_session(self, sid: str, namespace: str | None = None) -> dict[str, Any]:
-        """The client's session, a dict that lives as long as the client. KeyError without one."""
-        return self._session(sid, namespace or "/")
+        """The client's session, a dict. KeyError if there is no such client.
+
+        That of a client of this worker is the one that was saved, or given out, last; that of
+        another worker's client is a copy of what was saved.
+        """
+        namespace = namespace or "/"
+        try:
+            return self._session(sid, namespace)
+        except KeyError:
+            state = await (self._ask(sid, namespace) or _nothing())
+            if state is None:
+                raise
+        return loads(state[0]) if state[0] else {}
 
     async def save_session(
         self, sid: str, session: dict[str, Any], namespace: str | None = None
     ) -> None:
-        """Replace the client's session by this dict. KeyError if there is no such client."""
-        self._save_session(sid, session, namespace or "/")
+        """Replace the client's session by this dict. KeyError if there is no such client.
+
+        The gateway keeps a copy, which all workers see and which outlives this one, if the dict can
+        be pickled and is not too large (1 MiB); else that is logged, and it stays here.
+        """
+        namespace = namespace or "/"
+        if not self._save_session(sid, session, namespace, self._saver.dumps(session)):
+            if not await (self._ask(sid, namespace, dumps(session)) or _nothing()):
+                raise KeyError("Session not found")
 
     def session(self, sid: str, namespace: str | None = None) -> _Session:
         """`async with sio.session(sid) as session:` saves the session at the end of the block."""
@@ -328,7 +352,9 @@ class AsyncServer(Server):
     # ---- called by _clrun ----
 
     def _declaration(self) -> dict[str, Any]:
-        return self.eio.declaration(serializer=self._serializer)
+        return self.eio.declaration(
+            serializer=self._serializer, on_worker_loss=self._on_worker_loss
+        )
 
     def _redeclare(self) -> None:
         _registry.redeclare(self)
@@ -415,6 +441,10 @@ def _did_not_fit(error: TypeError, handler: Callable[..., Any], args: tuple[Any,
     # A decorator that takes any arguments and does not say what it wraps.
     flags = getattr(getattr(handler, "__code__", None), "co_flags", 0)
     return bool(flags & _CO_VARARGS) and "positional argument" in str(error)
+
+
+async def _nothing() -> None:
+    """What the gateway would say of a client that is nowhere."""
 
 
 class _Session:

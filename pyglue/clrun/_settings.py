@@ -112,6 +112,13 @@ def _milliseconds(name, seconds):
     return max(1, round(seconds * 1000))
 
 
+def worker_loss_policy(name):
+    """The argument on_worker_loss of a server, checked."""
+    if name not in ("resume", "disconnect"):
+        raise ValueError(f'on_worker_loss is "resume" or "disconnect", not {name!r}')
+    return name
+
+
 def _transports(names):
     if names is None:
         return list(_TRANSPORTS)

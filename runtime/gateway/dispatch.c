@@ -2,6 +2,7 @@
 #include "gateway/dispatch.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -10,13 +11,11 @@
 #include "gateway/app_request.h"
 #include "gateway/eio_server.h"
 #include "gateway/eio_session.h"
+#include "gateway/migrate.h"
+#include "gateway/outbox.h"
 #include "gateway/worker_frames.h"
-#include "link/link.h"
 
 #define LOG "dispatch"
-
-/* More than any worker grants; a number above it is a mistake of the worker's. */
-#define CREDIT_MAX (1u << 24)
 
 /* A worker that has given back no credit for so long is busy with something: what came after may go
  * to another. */
@@ -35,14 +34,11 @@ struct clr_worker {
     unsigned number;
     uint32_t serial;
     uint32_t sockets;
-    uint32_t credit;
+    uint32_t session_count;
     int reason; /* why it went */
     bool hello;
     bool congested;
-    bool queued;     /* the frame begun goes to the queue */
-    size_t begun;    /* where it starts */
-    clr_buf_t queue; /* whole frames that wait for credit, from queue_from on */
-    size_t queue_from;
+    clr_outbox_t outbox;
     clr_list_t sessions; /* clr_eio_session_t.node_ */
     clr_timer_t recheck;
     clr_list_t requests; /* clr_app_request_t.node_ */
@@ -110,11 +106,6 @@ void *clr_dispatch_find(const clr_gateway_t *gw, uint64_t handle, enum clr_objec
 
 /* ---- frames to a worker ---- */
 
-static size_t queued_bytes(const clr_worker_t *w)
-{
-    return w->queue.n - w->queue_from;
-}
-
 static void set_congested(clr_worker_t *w, bool congested)
 {
     w->congested = congested;
@@ -122,8 +113,8 @@ static void set_congested(clr_worker_t *w, bool congested)
                  congested ? "worker %u is behind: its clients are not read for now"
                            : "worker %u has caught up",
                  w->number);
-    clr_list_each(node, &w->sessions)
-        clr_eio_session_pause(clr_container_of(node, clr_eio_session_t, node_), congested);
+    clr_list_each(node, &w->sessions) clr_eio_session_pause(
+        clr_container_of(node, clr_eio_session_t, node_), CLR_EIO_PAUSE_CONGESTED, congested);
     clr_app_worker_congested(&w->requests);
     if (congested)
         clr_loop_timer_start(w->gw->loop, &w->recheck, CONGESTED_CHECK_MS);
@@ -133,7 +124,7 @@ static void set_congested(clr_worker_t *w, bool congested)
 
 static void check_congestion(clr_worker_t *w)
 {
-    size_t bytes = queued_bytes(w) + clr_link_pending(w->link);
+    size_t bytes = clr_outbox_waiting(&w->outbox) + clr_link_pending(w->link);
     if (!w->congested && bytes > CLR_DISPATCH_HIGH)
         set_congested(w, true);
     else if (w->congested && bytes < CLR_DISPATCH_LOW)
@@ -168,57 +159,14 @@ clr_buf_t *clr_worker_begin(clr_worker_t *w, uint8_t type, uint8_t flags, uint64
     note_asked(w, type);
     CLR_ASSERT(w->state != CLR_WORKER_GONE);
     w->gw->metrics.frames_sent[type]++;
-    bool creditable = clr_frame_is_creditable(type);
-    /* An answer to the worker itself may pass those that wait; frames of clients keep their order.
-     */
-    w->queued = (queued_bytes(w) > 0 && !clr_frame_passes(type)) || (creditable && w->credit == 0);
-    if (creditable && !w->queued)
-        w->credit--;
-    clr_buf_t *out = w->queued ? &w->queue : clr_link_out(w->link);
-    w->begun = clr_frame_begin(out, type, flags, stream);
-    return out;
+    return clr_outbox_begin(&w->outbox, type, flags, stream);
 }
 
 void clr_worker_end(clr_worker_t *w)
 {
-    clr_frame_end(w->queued ? &w->queue : clr_link_out(w->link), w->begun);
+    clr_outbox_end(&w->outbox);
     if (w->state != CLR_WORKER_GONE)
         check_congestion(w);
-}
-
-/* The first byte of the queue after `from` that may not go out with the credit there is. */
-static size_t releasable(clr_worker_t *w, size_t from)
-{
-    while (from < w->queue.n) {
-        clr_frame_t frame;
-        clr_str_t rest = clr_str(w->queue.p + from, w->queue.n - from);
-        int64_t size = clr_frame_decode(rest, 'G', &frame, NULL);
-        CLR_ASSERT(size > 0); /* we wrote it */
-        if (clr_frame_is_creditable(frame.type)) {
-            if (w->credit == 0)
-                break;
-            w->credit--;
-        }
-        from += (size_t)size;
-    }
-    return from;
-}
-
-static void release_queue(clr_worker_t *w)
-{
-    if (queued_bytes(w) > 0) {
-        size_t to = releasable(w, w->queue_from);
-        clr_buf_append(clr_link_out(w->link), w->queue.p + w->queue_from, to - w->queue_from);
-        w->queue_from = to;
-    }
-    if (queued_bytes(w) == 0) {
-        clr_buf_deinit(&w->queue);
-        w->queue_from = 0;
-    } else if (w->queue_from > w->queue.n / 2) {
-        clr_buf_consume(&w->queue, w->queue_from);
-        w->queue_from = 0;
-    }
-    check_congestion(w);
 }
 
 /* ---- frames from a worker ---- */
@@ -281,10 +229,9 @@ static int on_credit(clr_worker_t *w, const clr_frame_t *frame)
 {
     clr_reader_t r = clr_reader(frame->payload);
     uint32_t count = clr_read_u32(&r);
-    if (clr_reader_done(&r) != 0 || count > CREDIT_MAX - w->credit)
+    if (clr_reader_done(&r) != 0 || clr_outbox_credit(&w->outbox, count) != 0)
         return CLR_EPROTO;
-    w->credit += count;
-    release_queue(w);
+    check_congestion(w);
     note_given_back(w, count);
     clr_app_pump(w->gw);
     return 0;
@@ -359,7 +306,6 @@ static int on_frame(const clr_frame_t *frame, void *ctx)
 
 /* ---- life ---- */
 
-/* Its sockets go with it: the clients come back and are placed on another worker. */
 static void on_down(int reason, void *ctx)
 {
     clr_worker_t *w = ctx;
@@ -368,9 +314,7 @@ static void on_down(int reason, void *ctx)
     clr_timer_stop(&w->recheck);
     clr_list_t sessions;
     clr_list_take(&sessions, &w->sessions);
-    for (clr_list_t *node; (node = clr_list_pop_front(&sessions));)
-        clr_eio_session_close(clr_container_of(node, clr_eio_session_t, node_),
-                              CLR_REASON_TRANSPORT_ERROR, "its worker is gone");
+    clr_migrate_lost(w->gw, w, &w->outbox, &sessions);
     clr_eio_worker_gone(w->gw->dispatch->eio, w);
     clr_app_worker_gone(w->gw, &w->requests);
     clr_link_close(w->link);
@@ -382,8 +326,24 @@ static void on_link_closed(void *ctx)
     clr_list_remove(&w->node_);
     if (w->ops->on_gone)
         w->ops->on_gone(w, w->reason, w->ctx);
-    clr_buf_deinit(&w->queue);
+    clr_outbox_deinit(&w->outbox);
     free(w);
+}
+
+/* CONFIG, and the page along with it. */
+static int send_config(clr_worker_t *w, int link_fd, clr_str_t config)
+{
+    int fd;
+    clr_buf_t frame = {0};
+    clr_outbox_init(&w->outbox, clr_page_make(&fd));
+    size_t begun = clr_frame_begin(&frame, CLR_FRAME_CONFIG, 0, 0);
+    clr_write_str(&frame, config);
+    clr_frame_end(&frame, begun);
+    int rc = clr_page_send(link_fd, clr_buf_str(&frame), fd);
+    clr_buf_deinit(&frame);
+    if (fd >= 0)
+        close(fd);
+    return rc;
 }
 
 int clr_worker_attach(clr_worker_t **out, clr_gateway_t *gw, int fd, unsigned number,
@@ -399,15 +359,17 @@ int clr_worker_attach(clr_worker_t **out, clr_gateway_t *gw, int fd, unsigned nu
     clr_list_init(&w->sessions);
     clr_list_init(&w->requests);
     clr_timer_init(&w->recheck, on_recheck);
-    int rc = clr_link_open(&w->link, gw->loop, fd, &link_ops, w);
+    int rc = send_config(w, fd, config);
+    if (rc == 0)
+        rc = clr_link_open(&w->link, gw->loop, fd, &link_ops, w);
     if (rc != 0) {
+        clr_outbox_deinit(&w->outbox);
         free(w);
         return rc;
     }
+    w->outbox.link = w->link;
     w->serial = gw->dispatch->next_serial++;
     clr_list_push_back(&gw->dispatch->workers, &w->node_);
-    clr_write_str(clr_worker_begin(w, CLR_FRAME_CONFIG, 0, 0), config);
-    clr_worker_end(w);
     *out = w;
     return 0;
 }
@@ -443,6 +405,11 @@ uint32_t clr_worker_sockets(const clr_worker_t *w)
     return w->sockets;
 }
 
+uint32_t clr_worker_sessions(const clr_worker_t *w)
+{
+    return w->session_count;
+}
+
 uint32_t clr_worker_serial(const clr_worker_t *w)
 {
     return w->serial;
@@ -450,8 +417,8 @@ uint32_t clr_worker_serial(const clr_worker_t *w)
 
 void clr_worker_get_load(const clr_worker_t *w, clr_worker_load_t *out)
 {
-    out->credit = w->credit;
-    out->waiting = queued_bytes(w);
+    out->credit = w->outbox.credit_;
+    out->waiting = clr_outbox_waiting(&w->outbox);
     out->unsent = w->state != CLR_WORKER_GONE ? clr_link_pending(w->link) : 0;
 }
 
@@ -464,6 +431,14 @@ void clr_worker_add_session(clr_worker_t *w, clr_list_t *session)
 {
     clr_list_remove(session);
     clr_list_push_back(&w->sessions, session);
+    w->session_count++;
+}
+
+void clr_worker_remove_session(clr_worker_t *w, clr_list_t *session)
+{
+    CLR_ASSERT(w->session_count > 0);
+    clr_list_remove(session);
+    w->session_count--;
 }
 
 void clr_worker_count_socket(clr_worker_t *w, int delta)
@@ -489,7 +464,7 @@ clr_worker_t *clr_dispatch_worker(const clr_gateway_t *gw, uint32_t serial)
     return NULL;
 }
 
-/* Those that keep up come first; among equals the one with the fewest sockets. */
+/* Those that keep up come first; among equals the one with the fewest sessions. */
 clr_worker_t *clr_dispatch_choose(clr_gateway_t *gw)
 {
     clr_worker_t *best = NULL;
@@ -499,7 +474,7 @@ clr_worker_t *clr_dispatch_choose(clr_gateway_t *gw)
         if (w->state != CLR_WORKER_READY)
             continue;
         if (!best || (best->congested && !w->congested) ||
-            (best->congested == w->congested && w->sockets < best->sockets))
+            (best->congested == w->congested && w->session_count < best->session_count))
             best = w;
     }
     return best;
@@ -559,8 +534,7 @@ clr_worker_t *clr_dispatch_choose_app(const clr_gateway_t *gw)
     clr_list_each(node, &gw->dispatch->workers)
     {
         clr_worker_t *w = clr_container_of(node, clr_worker_t, node_);
-        if (!takes_requests(w) || w->congested || w->credit == 0 || queued_bytes(w) > 0 ||
-            is_silent(w))
+        if (!takes_requests(w) || w->congested || !clr_outbox_is_open(&w->outbox) || is_silent(w))
             continue;
         if (!best || has_less_to_do(w, best))
             best = w;

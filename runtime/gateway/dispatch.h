@@ -1,8 +1,8 @@
 /* dispatch.h: the workers as the gateway sees them: credit, queues and who owns which socket.
  *
  * Frames that cost the worker work are creditable (clr_frame_is_creditable()): they are sent only
- * while the worker has credit, and wait here, in order, otherwise. What a worker sends is decoded here and handed to the module that owns the
- * object.
+ * while the worker has credit, and wait in its outbox (outbox.h), in order, otherwise. What a
+ * worker sends is decoded here and handed to the module that owns the object.
  *
  * A worker that falls behind is congested: above CLR_DISPATCH_HIGH bytes its clients are not read
  * any more, below CLR_DISPATCH_LOW they are again.
@@ -46,8 +46,9 @@ void clr_worker_detach(clr_worker_t *w);
 clr_worker_state_t clr_worker_state(const clr_worker_t *w);
 unsigned clr_worker_number(const clr_worker_t *w);
 uint32_t clr_worker_sockets(const clr_worker_t *w);
+uint32_t clr_worker_sessions(const clr_worker_t *w);
 
-/* The ready worker with the fewest sockets; NULL when none is ready. */
+/* The ready worker with the fewest sessions; NULL when none is ready. */
 clr_worker_t *clr_dispatch_choose(clr_gateway_t *gw);
 
 /* Live sessions and ready workers, for status lines. */
@@ -103,10 +104,11 @@ bool clr_worker_is_congested(const clr_worker_t *w);
 uint32_t clr_worker_serial(const clr_worker_t *w);
 clr_worker_t *clr_dispatch_worker(const clr_gateway_t *gw, uint32_t serial);
 
-/* The sessions a worker owns, by their node_; a session leaves by unlinking itself. */
+/* The sessions a worker owns, by their node_. */
 void clr_worker_add_session(clr_worker_t *w, clr_list_t *session);
+void clr_worker_remove_session(clr_worker_t *w, clr_list_t *session);
 
-/* Sockets and Engine.IO sessions it owns; what clr_dispatch_choose() compares. */
+/* Sockets and EngineServer sessions it owns, for status lines. */
 void clr_worker_count_socket(clr_worker_t *w, int delta);
 
 /* It has an application (APP frame). */

@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 #include "gateway/eio_handshake.h"
+#include "gateway/eio_held.h"
 #include "gateway/sio_client.h"
 #include "proto/json.h"
 
@@ -12,10 +13,10 @@ void clr_eio_app_message(clr_eio_session_t *s, bool binary, clr_str_t data)
         clr_sio_client_message(s, binary, data);
         return;
     }
-    clr_write_str(clr_worker_begin(s->worker, CLR_FRAME_EIO_MESSAGE, binary ? CLR_FRAME_BINARY : 0,
-                                   s->handle),
-                  data);
-    clr_worker_end(s->worker);
+    clr_write_str(
+        clr_eio_deliver_begin(s, CLR_FRAME_EIO_MESSAGE, binary ? CLR_FRAME_BINARY : 0, s->handle),
+        data);
+    clr_eio_deliver_end(s);
 }
 
 void clr_eio_app_closed(clr_eio_session_t *s, uint8_t reason)
@@ -44,13 +45,35 @@ void clr_eio_app_placed(clr_eio_session_t *s)
         return;
     }
     clr_worker_count_socket(s->worker, 1);
-    s->handle = clr_dispatch_add(s->server->gw, &s->object);
+    if (!s->handle)
+        s->handle = clr_dispatch_add(s->server->gw, &s->object);
     s->told = true;
-    clr_buf_t *out = clr_worker_begin(s->worker, CLR_FRAME_EIO_OPEN, 0, s->handle);
+    uint8_t type = s->moved ? CLR_FRAME_EIO_RESUME : CLR_FRAME_EIO_OPEN;
+    clr_buf_t *out = clr_worker_begin(s->worker, type, 0, s->handle);
     clr_buf_append_le(out, s->server->number, 2);
     clr_write_str(out, clr_eio_session_sid(s));
+    if (s->moved)
+        clr_write_str(out, s->saved ? clr_shared_str(s->saved) : CLR_STR_EMPTY);
     clr_buf_append_str(out, clr_shared_str(s->request));
     clr_worker_end(s->worker);
+}
+
+void clr_eio_app_displaced(clr_eio_session_t *s)
+{
+    if (s->server->config.is_socketio) {
+        clr_sio_client_displaced(s);
+        return;
+    }
+    clr_worker_count_socket(s->worker, -1);
+    s->told = false;
+    s->resuming = s->state == CLR_EIO_STATE_OPEN;
+}
+
+bool clr_eio_app_is_connecting(const clr_eio_session_t *s)
+{
+    if (s->server->config.is_socketio)
+        return clr_sio_client_is_connecting(s);
+    return s->state == CLR_EIO_STATE_OPENING || s->resuming > 0;
 }
 
 void clr_eio_app_upgraded(clr_eio_session_t *s)
@@ -67,8 +90,11 @@ void clr_eio_app_upgraded(clr_eio_session_t *s)
 
 static int on_accept(clr_eio_session_t *s)
 {
+    s->strikes = 0;
     if (s->state == CLR_EIO_STATE_OPENING)
         clr_eio_handshake_accept(s);
+    s->resuming = 0;
+    clr_eio_held_release(s);
     return 0;
 }
 
@@ -77,6 +103,8 @@ static int on_refuse(clr_eio_session_t *s, clr_str_t json)
     s->told = false; /* it ended this session itself */
     if (s->state == CLR_EIO_STATE_OPENING)
         clr_eio_handshake_refuse(s, json);
+    else if (s->resuming)
+        clr_eio_session_finish(s, 0, "the app refused it after a move");
     return 0;
 }
 
@@ -89,6 +117,16 @@ static int on_send(clr_eio_session_t *s, bool binary, clr_str_t data)
     else
         clr_eio_session_send_text(s, CLR_STR("4"), data);
     return 0;
+}
+
+/* The session was moved away from the worker: what it sends still counts, its decisions do not. */
+static int from_former(clr_eio_session_t *s, const clr_worker_t *w, const clr_frame_t *frame,
+                       clr_str_t data)
+{
+    if (clr_worker_serial(w) != s->former)
+        return CLR_EPROTO;
+    return frame->type == CLR_FRAME_EIO_SEND ? on_send(s, frame->flags & CLR_FRAME_BINARY, data)
+                                             : 0;
 }
 
 /* Payload of the frame, checked whether or not its session still lives. */
@@ -115,7 +153,7 @@ int clr_eio_app_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *fra
     if (!s) /* it went while the frame was on its way */
         return 0;
     if (s->worker != w)
-        return CLR_EPROTO;
+        return from_former(s, w, frame, data);
     switch (frame->type) {
     case CLR_FRAME_EIO_ACCEPT:
         return on_accept(s);

@@ -15,6 +15,12 @@ void clr_eio_app_closed(clr_eio_session_t *s, uint8_t reason);
 /* It has a worker now. */
 void clr_eio_app_placed(clr_eio_session_t *s);
 
+/* The worker is about to be taken from it; another will be asked to go on. */
+void clr_eio_app_displaced(clr_eio_session_t *s);
+
+/* A connect handler is at work for it, or waits for a worker. */
+bool clr_eio_app_is_connecting(const clr_eio_session_t *s);
+
 /* It is a WebSocket now. */
 void clr_eio_app_upgraded(clr_eio_session_t *s);
 

@@ -174,6 +174,18 @@ static int get_serializer(const cJSON *doc, clr_eio_config_t *c, clr_error_t *er
     return 0;
 }
 
+static int get_on_worker_loss(const cJSON *doc, clr_eio_config_t *c, clr_error_t *err)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(doc, "on_worker_loss");
+    if (!item)
+        return 0;
+    const char *policy = cJSON_GetStringValue(item);
+    c->closes_on_loss = policy && strcmp(policy, "disconnect") == 0;
+    if (!c->closes_on_loss && (!policy || strcmp(policy, "resume") != 0))
+        return bad(err, "on_worker_loss", "\"resume\" or \"disconnect\"");
+    return 0;
+}
+
 static int get_all(const cJSON *doc, clr_eio_config_t *c, clr_error_t *err)
 {
     uint64_t threshold = 1024;
@@ -192,6 +204,7 @@ static int get_all(const cJSON *doc, clr_eio_config_t *c, clr_error_t *err)
     rc = rc ? rc : get_cors(doc, c, err);
     rc = rc ? rc : get_cookie(doc, c, err);
     rc = rc ? rc : get_serializer(doc, c, err);
+    rc = rc ? rc : get_on_worker_loss(doc, c, err);
     c->compression_threshold = (uint32_t)threshold;
     return rc;
 }

@@ -21,8 +21,9 @@ typedef struct clr_eio_config {
     bool is_socketio;
     bool polling, websocket; /* enabled transports */
     bool allow_upgrades;
-    bool msgpack; /* Socket.IO packets are msgpack, not text */
-    uint8_t cors; /* enum clr_eio_cors */
+    bool msgpack;        /* Socket.IO packets are msgpack, not text */
+    uint8_t cors;        /* enum clr_eio_cors */
+    bool closes_on_loss; /* a worker's death closes its clients; else they move to another one */
     bool cors_credentials;
     bool http_compression;
     uint32_t compression_threshold;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/eio_app.h"
+#include "gateway/eio_held.h"
 #include "gateway/eio_polling.h"
 #include "gateway/eio_websocket.h"
 
@@ -167,7 +168,18 @@ void clr_eio_session_free(clr_eio_session_t *s)
 {
     CLR_ASSERT(s->state == CLR_EIO_STATE_CLOSED && !s->polling && !s->probe && !s->ws);
     clr_shared_unref(s->request);
+    if (s->saved)
+        clr_shared_unref(s->saved);
     free(s);
+}
+
+static void leave_worker(clr_eio_session_t *s)
+{
+    if (s->worker)
+        clr_worker_remove_session(s->worker, &s->node_);
+    else
+        clr_list_remove(&s->node_); /* it may wait for one */
+    s->worker = NULL;
 }
 
 /* What all ends have in common, but for the transports. */
@@ -175,10 +187,11 @@ static void detach(clr_eio_session_t *s, uint8_t reason, const char *why)
 {
     clr_log_debug(LOG, "session %.4s… closed: %s", s->sid, why);
     s->server->gw->metrics.sessions_closed[reason]++;
+    clr_eio_held_flush(s); /* what it sent before it went */
     clr_eio_app_closed(s, reason);
+    clr_eio_held_free(s);
     clr_timer_stop(&s->timer);
-    clr_list_remove(&s->node_);
-    s->worker = NULL;
+    leave_worker(s);
 }
 
 static void close_now(clr_eio_session_t *s, uint8_t reason, const char *why, char get_answer,
@@ -274,22 +287,40 @@ void clr_eio_session_place(clr_eio_session_t *s)
     if (s->worker)
         return;
     clr_worker_t *w = clr_dispatch_choose(s->server->gw);
-    if (!w) {
+    if (w)
+        clr_eio_session_assign(s, w);
+    else
         clr_dispatch_wait(s->server->gw, &s->node_);
-        return;
-    }
+}
+
+void clr_eio_session_assign(clr_eio_session_t *s, clr_worker_t *w)
+{
+    CLR_ASSERT(!s->worker);
     s->worker = w;
     clr_worker_add_session(w, &s->node_);
     if (clr_worker_is_congested(w))
-        clr_eio_session_pause(s, true);
+        clr_eio_session_pause(s, CLR_EIO_PAUSE_CONGESTED, true);
     clr_eio_app_placed(s);
+    clr_eio_held_release(s);
 }
 
-void clr_eio_session_pause(clr_eio_session_t *s, bool paused)
+void clr_eio_session_displace(clr_eio_session_t *s)
 {
-    if (s->paused == paused)
+    CLR_ASSERT(s->worker);
+    clr_eio_app_displaced(s);
+    s->former = clr_worker_serial(s->worker);
+    s->move = CLR_EIO_MOVE_NONE;
+    s->moved = true;
+    leave_worker(s);
+    clr_eio_session_pause(s, CLR_EIO_PAUSE_CONGESTED, false);
+}
+
+void clr_eio_session_pause(clr_eio_session_t *s, enum clr_eio_pause why, bool paused)
+{
+    uint8_t before = s->paused;
+    s->paused = paused ? before | (uint8_t)why : before & (uint8_t)~why;
+    if (!before == !s->paused)
         return;
-    s->paused = paused;
     if (s->ws)
         clr_ws_pause(s->ws, paused);
     clr_eio_polling_pause(s, paused);

@@ -32,14 +32,33 @@ typedef enum clr_eio_state {
     CLR_EIO_STATE_CLOSED,
 } clr_eio_state_t;
 
+/* Why its client is not read. */
+enum clr_eio_pause {
+    CLR_EIO_PAUSE_CONGESTED = 1, /* its worker is behind */
+    CLR_EIO_PAUSE_HELD = 2,      /* too much waits for a worker (eio_held.h) */
+};
+
+/* A move to another worker while its own lives (migrate.h). */
+typedef enum clr_eio_move {
+    CLR_EIO_MOVE_NONE,
+    CLR_EIO_MOVE_ASKED, /* the worker shall say whether it may go; events are held meanwhile */
+    CLR_EIO_MOVE_BUSY,  /* it may not; the worker will say when */
+} clr_eio_move_t;
+
 typedef struct clr_eio_session {
     clr_object_t object;
     uint8_t state;    /* clr_eio_state_t */
     bool awaits_pong; /* beat_at is when it dies, not when the next ping is due */
     bool extended;    /* a packet was taken for a sign of life since the ping */
     bool told;        /* EIO_OPEN was sent: the worker will hear of the end */
-    bool paused;      /* its worker is congested */
-    uint8_t doom;     /* enum clr_reason for a session in eio->doomed */
+    uint8_t paused;   /* enum clr_eio_pause, or-ed */
+    uint8_t move;     /* clr_eio_move_t */
+    uint8_t strikes;  /* workers that died with a connect handler of it at work (migrate.h) */
+    uint8_t
+        resuming;  /* accepted before, and not yet by the worker it has now: sockets, or itself */
+    bool moved;    /* another worker had it before */
+    bool innocent; /* of the death of its worker, which had not begun its connect handler */
+    uint8_t doom;  /* enum clr_reason for a session in eio->doomed */
     clr_eio_server_t *server;
     clr_worker_t *worker; /* NULL until the first CONNECT */
     clr_list_t node_;     /* the worker's sessions, or those that wait for one */
@@ -51,7 +70,11 @@ typedef struct clr_eio_session {
     clr_ws_conn_t *ws;    /* NULL: polling */
     struct clr_eio_polling *polling; /* NULL while there is no GET, no POST and no queue */
     struct clr_eio_probe *probe;     /* the WebSocket that wants to take over, or NULL */
+    struct clr_eio_held *held;       /* events that wait for a worker, or NULL */
+    uint32_t former;                 /* serial of the worker it was moved away from */
+    uint32_t move_to;                /* serial of the worker it shall move to; 0: any */
     clr_shared_t *request;           /* head of the request that began it, as the link carries it */
+    clr_shared_t *saved;             /* EngineServer: what the app saved, or NULL */
     clr_sio_client_t sio;            /* Socket.IO servers only */
     const char *doom_why;
     char sid[CLR_ID_LEN];
@@ -109,11 +132,17 @@ void clr_eio_session_set_connect_timeout(clr_eio_session_t *s, uint64_t ms);
 
 /* ---- worker ---- */
 
-/* Gives it the worker with the fewest sockets, or lets it wait for one. */
+/* Gives it a worker (clr_affinity_choose), or lets it wait for one. */
 void clr_eio_session_place(clr_eio_session_t *s);
 
-/* Its worker is congested, or is not any more. */
-void clr_eio_session_pause(clr_eio_session_t *s, bool paused);
+/* Takes its worker away: for clr_eio_session_place(), or for the one given next. */
+void clr_eio_session_displace(clr_eio_session_t *s);
+
+/* Gives it that worker. It has none. */
+void clr_eio_session_assign(clr_eio_session_t *s, clr_worker_t *w);
+
+/* Stops reading its client for one more reason, or for one less. */
+void clr_eio_session_pause(clr_eio_session_t *s, enum clr_eio_pause why, bool paused);
 
 /* Tells the worker that the session changed to WebSocket. */
 void clr_eio_session_upgraded(clr_eio_session_t *s);

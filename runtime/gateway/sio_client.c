@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/eio_held.h"
 #include "gateway/sio_socket.h"
 #include "proto/msgpack.h"
 
@@ -13,7 +14,7 @@
 typedef struct clr_sio_pending {
     clr_buf_t payload;
     uint64_t handle; /* of its socket; 0: nobody wants it */
-    uint32_t serial; /* of the worker that gets it */
+    uint32_t serial; /* SIO_ACK: of the worker that gets it; an event goes where the client is */
     uint32_t left;   /* attachments to come */
     uint8_t frame;   /* SIO_EVENT or SIO_ACK */
 } clr_sio_pending_t;
@@ -39,14 +40,35 @@ static void free_pending(clr_eio_session_t *s)
     s->sio.pending = NULL;
 }
 
+/* Who gets an event or ack. */
+typedef struct route {
+    uint64_t handle;     /* of the socket; 0: nobody gets it */
+    clr_worker_t *asker; /* of an ack; NULL: whoever serves the client */
+} route_t;
+
+static clr_buf_t *begin_frame(clr_eio_session_t *s, const route_t *to, uint8_t type)
+{
+    return to->asker ? clr_worker_begin(to->asker, type, 0, to->handle)
+                     : clr_eio_deliver_begin(s, type, 0, to->handle);
+}
+
+static void end_frame(clr_eio_session_t *s, const route_t *to)
+{
+    if (to->asker)
+        clr_worker_end(to->asker);
+    else
+        clr_eio_deliver_end(s);
+}
+
 /* All attachments are there: to the worker, if it and the socket still are. */
 static void finish_pending(clr_eio_session_t *s)
 {
     clr_sio_pending_t *p = s->sio.pending;
-    clr_worker_t *w = p->handle ? clr_dispatch_worker(s->server->gw, p->serial) : NULL;
-    if (w && clr_dispatch_find(s->server->gw, p->handle, CLR_OBJECT_SOCKET)) {
-        clr_buf_append_str(clr_worker_begin(w, p->frame, 0, p->handle), clr_buf_str(&p->payload));
-        clr_worker_end(w);
+    clr_gateway_t *gw = s->server->gw;
+    route_t to = {p->handle, p->serial ? clr_dispatch_worker(gw, p->serial) : NULL};
+    if (clr_dispatch_find(gw, p->handle, CLR_OBJECT_SOCKET) && (!p->serial || to.asker)) {
+        clr_buf_append_str(begin_frame(s, &to, p->frame), clr_buf_str(&p->payload));
+        end_frame(s, &to);
     }
     free_pending(s);
 }
@@ -75,11 +97,11 @@ typedef struct incoming {
 } incoming_t;
 
 static void begin_pending(clr_eio_session_t *s, const clr_sio_packet_t *packet, uint8_t frame,
-                          uint64_t handle, const clr_worker_t *w, uint64_t value)
+                          const route_t *to, uint64_t value)
 {
     clr_sio_pending_t *p = clr_xcalloc(1, sizeof(*p));
-    p->handle = w ? handle : 0;
-    p->serial = w ? clr_worker_serial(w) : 0;
+    p->handle = to->handle;
+    p->serial = to->asker ? clr_worker_serial(to->asker) : 0;
     p->left = packet->attachments;
     p->frame = frame;
     clr_buf_append_le(&p->payload, value, 8);
@@ -89,18 +111,18 @@ static void begin_pending(clr_eio_session_t *s, const clr_sio_packet_t *packet, 
 }
 
 /* Sends the event or ack, or keeps it until its attachments are there. `value` is the ack id or the
- * token; without a worker the packet is dropped. */
-static void deliver(clr_eio_session_t *s, const incoming_t *in, uint8_t frame, uint64_t handle,
-                    clr_worker_t *w, uint64_t value)
+ * token. */
+static void deliver(clr_eio_session_t *s, const incoming_t *in, uint8_t frame, const route_t *to,
+                    uint64_t value)
 {
     const clr_sio_packet_t *packet = &in->packet;
     if (packet->attachments > 0 && !in->attachments) {
-        begin_pending(s, packet, frame, handle, w, value);
-    } else if (w) {
-        clr_buf_t *out = clr_worker_begin(w, frame, 0, handle);
+        begin_pending(s, packet, frame, to, value);
+    } else if (to->handle) {
+        clr_buf_t *out = begin_frame(s, to, frame);
         clr_buf_append_le(out, value, 8);
         clr_write_data(out, packet->json, in->attachments, (uint16_t)packet->attachments);
-        clr_worker_end(w);
+        end_frame(s, to);
     }
 }
 
@@ -152,23 +174,25 @@ static void on_stray(clr_eio_session_t *s, const incoming_t *in)
     if (!s->sio.kicked)
         violation(s, "a packet for a namespace that it is not in");
     else
-        deliver(s, in, CLR_FRAME_SIO_EVENT, 0, NULL, 0);
+        deliver(s, in, CLR_FRAME_SIO_EVENT, &(route_t){0}, 0);
 }
 
 static void on_ack(clr_eio_session_t *s, clr_sio_socket_t *socket, const incoming_t *in)
 {
     uint32_t serial;
     uint64_t token = 0;
-    clr_worker_t *w = NULL;
+    route_t to = {0};
     if (clr_sio_socket_take_ack(socket, in->packet.id, &serial, &token))
-        w = clr_dispatch_worker(s->server->gw, serial);
-    deliver(s, in, CLR_FRAME_SIO_ACK, socket->handle, w, token);
+        to.asker = clr_dispatch_worker(s->server->gw, serial);
+    if (to.asker) /* else nobody waits any more */
+        to.handle = socket->handle;
+    deliver(s, in, CLR_FRAME_SIO_ACK, &to, token);
 }
 
 static void on_event(clr_eio_session_t *s, clr_sio_socket_t *socket, const incoming_t *in)
 {
     uint64_t ack = in->packet.id == CLR_SIO_NO_ID ? CLR_NO_ACK : in->packet.id;
-    deliver(s, in, CLR_FRAME_SIO_EVENT, socket->handle, s->worker, ack);
+    deliver(s, in, CLR_FRAME_SIO_EVENT, &(route_t){.handle = socket->handle}, ack);
 }
 
 static void on_packet(clr_eio_session_t *s, const incoming_t *in)
@@ -241,6 +265,21 @@ void clr_sio_client_placed(clr_eio_session_t *s)
 {
     for (clr_sio_socket_t *socket = s->sio.sockets; socket; socket = socket->next_)
         clr_sio_socket_ask(socket);
+}
+
+void clr_sio_client_displaced(clr_eio_session_t *s)
+{
+    for (clr_sio_socket_t *socket = s->sio.sockets; socket; socket = socket->next_)
+        clr_sio_socket_displaced(socket);
+}
+
+bool clr_sio_client_is_connecting(const clr_eio_session_t *s)
+{
+    for (const clr_sio_socket_t *socket = s->sio.sockets; socket; socket = socket->next_) {
+        if (socket->asked && (socket->starting || socket->resuming))
+            return true;
+    }
+    return false;
 }
 
 uint64_t clr_sio_client_any_handle(const clr_eio_session_t *s)

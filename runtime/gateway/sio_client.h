@@ -33,5 +33,11 @@ void clr_sio_client_closed(struct clr_eio_session *s, uint8_t reason);
 /* The session has a worker: what waits to be connected is sent there. */
 void clr_sio_client_placed(struct clr_eio_session *s);
 
+/* The worker is about to be taken from it: another will be asked to go on. */
+void clr_sio_client_displaced(struct clr_eio_session *s);
+
+/* A worker was asked about one of its sockets, and has not answered. */
+bool clr_sio_client_is_connecting(const struct clr_eio_session *s);
+
 /* The handle of one of its sockets that its worker knows, or 0. */
 uint64_t clr_sio_client_any_handle(const struct clr_eio_session *s);

@@ -6,11 +6,11 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/eio_held.h"
+#include "gateway/migrate.h"
 
 /* A socket that the app has not accepted. */
 typedef struct clr_sio_starting {
-    char *auth; /* JSON, until SIO_CONNECT is sent */
-    size_t auth_len;
     clr_eio_item_t *held;
     uint32_t count;
     uint32_t cap;
@@ -40,8 +40,7 @@ clr_sio_socket_t *clr_sio_socket_new(clr_eio_session_t *s, clr_str_t nsp, clr_st
     socket->session = s;
     socket->handle = clr_dispatch_add(s->server->gw, &socket->object);
     socket->starting = clr_xcalloc(1, sizeof(*socket->starting));
-    socket->starting->auth_len = auth.n;
-    socket->starting->auth = auth.n ? clr_xstrdup(auth) : NULL;
+    socket->auth = auth.n ? clr_shared_copy(auth) : NULL;
     clr_id_generate(socket->sid, s->server->gw->options.node_tag);
     s->server->gw->metrics.sockets_opened++;
     clr_sio_nsp_add(s->server, nsp, socket);
@@ -59,26 +58,62 @@ clr_sio_socket_t *clr_sio_socket_find(const clr_eio_session_t *s, clr_str_t nsp)
     return NULL;
 }
 
+static clr_str_t str_or_empty(const clr_shared_t *s)
+{
+    return s ? clr_shared_str(s) : CLR_STR_EMPTY;
+}
+
+static void write_rooms(const clr_sio_socket_t *socket, clr_buf_t *out)
+{
+    uint16_t count = socket->room_count < UINT16_MAX ? (uint16_t)socket->room_count : UINT16_MAX;
+    clr_buf_append_le(out, count, 2);
+    for (uint16_t i = 0; i < count; i++) {
+        const clr_sio_room_t *room = socket->rooms[i].room;
+        clr_write_str(out, clr_str(room->name, room->name_len));
+    }
+}
+
 void clr_sio_socket_ask(clr_sio_socket_t *socket)
 {
     clr_eio_session_t *s = socket->session;
-    clr_sio_starting_t *starting = socket->starting;
     if (socket->asked)
         return;
-    CLR_ASSERT(s->worker && starting);
+    CLR_ASSERT(s->worker && (socket->starting || socket->resuming));
     socket->asked = true;
     clr_worker_count_socket(s->worker, 1);
-    clr_buf_t *out = clr_worker_begin(s->worker, CLR_FRAME_SIO_CONNECT, 0, socket->handle);
+    uint8_t type = socket->moved ? CLR_FRAME_SIO_RESUME : CLR_FRAME_SIO_CONNECT;
+    clr_buf_t *out = clr_worker_begin(s->worker, type, 0, socket->handle);
     clr_buf_append_le(out, s->server->number, 2);
     clr_write_str(out, clr_eio_session_sid(s));
     clr_write_str(out, clr_sio_socket_sid(socket));
     clr_write_str(out, clr_sio_nsp_name(socket->nsp));
-    clr_write_str(out, clr_str(starting->auth ? starting->auth : "", starting->auth_len));
+    clr_write_str(out, str_or_empty(socket->auth));
+    if (socket->moved) {
+        write_rooms(socket, out);
+        clr_write_str(out, str_or_empty(socket->saved));
+    }
     clr_buf_append_str(out, clr_shared_str(s->request));
     clr_worker_end(s->worker);
-    free(starting->auth);
-    starting->auth = NULL;
-    starting->auth_len = 0;
+}
+
+void clr_sio_socket_displaced(clr_sio_socket_t *socket)
+{
+    if (!socket->asked)
+        return;
+    clr_worker_count_socket(socket->session->worker, -1);
+    socket->asked = false;
+    socket->moved = true;
+    if (socket->starting || socket->resuming)
+        return;
+    socket->resuming = true;
+    socket->session->resuming++;
+}
+
+static void end_resuming(clr_sio_socket_t *socket)
+{
+    if (socket->resuming)
+        socket->session->resuming--;
+    socket->resuming = false;
 }
 
 static void free_starting(clr_sio_socket_t *socket)
@@ -89,7 +124,6 @@ static void free_starting(clr_sio_socket_t *socket)
     for (uint32_t i = 0; i < starting->count; i++)
         clr_shared_unref(starting->held[i].text);
     free(starting->held);
-    free(starting->auth);
     free(starting);
     socket->starting = NULL;
 }
@@ -106,24 +140,32 @@ static void free_socket(clr_sio_socket_t *socket)
 {
     if (socket->asked)
         clr_worker_count_socket(socket->session->worker, -1);
+    end_resuming(socket);
     clr_dispatch_remove(socket->session->server->gw, socket->handle);
     clr_sio_nsp_remove(socket);
     unlink_from_client(socket);
     free_starting(socket);
     free(socket->acks);
+    if (socket->auth)
+        clr_shared_unref(socket->auth);
+    if (socket->saved)
+        clr_shared_unref(socket->saved);
     free(socket);
 }
 
 void clr_sio_socket_end(clr_sio_socket_t *socket, uint8_t reason)
 {
-    clr_worker_t *w = socket->session->worker;
-    socket->session->server->gw->metrics.sockets_closed[reason]++;
+    clr_eio_session_t *s = socket->session;
+    clr_worker_t *w = s->worker;
+    s->server->gw->metrics.sockets_closed[reason]++;
     if (socket->asked && clr_worker_state(w) != CLR_WORKER_GONE) {
+        clr_eio_held_flush(s); /* it may be the last that was held back by this one */
         clr_buf_t *out = clr_worker_begin(w, CLR_FRAME_SIO_DISCONNECT, 0, socket->handle);
         clr_buf_append_le(out, reason, 1);
         clr_worker_end(w);
     }
     free_socket(socket);
+    clr_migrate_ask_again(s);
 }
 
 /* ---- the app's answers ---- */
@@ -138,11 +180,17 @@ static void send_control(clr_sio_socket_t *socket, uint8_t type, clr_str_t json)
     clr_sio_packet_out_deinit(&packet);
 }
 
-void clr_sio_socket_accept(clr_sio_socket_t *socket)
+/* The worker has answered for a socket, or there is one less to answer for. */
+static void settle(clr_eio_session_t *s)
+{
+    if (!clr_sio_client_is_connecting(s))
+        s->strikes = 0;
+    clr_eio_held_release(s);
+}
+
+static void tell_accepted(clr_sio_socket_t *socket)
 {
     clr_sio_starting_t *starting = socket->starting;
-    if (!starting)
-        return;
     char json[sizeof("{\"sid\":\"\"}") + CLR_ID_LEN];
     int n = snprintf(json, sizeof(json), "{\"sid\":\"%.*s\"}", CLR_ID_LEN, socket->sid);
     send_control(socket, CLR_SIO_CONNECT, clr_str(json, (size_t)n));
@@ -151,14 +199,30 @@ void clr_sio_socket_accept(clr_sio_socket_t *socket)
     free_starting(socket);
 }
 
+void clr_sio_socket_accept(clr_sio_socket_t *socket)
+{
+    if (socket->starting)
+        tell_accepted(socket);
+    else if (!socket->resuming)
+        return;
+    end_resuming(socket); /* the client knows nothing of the move */
+    settle(socket->session);
+}
+
 void clr_sio_socket_refuse(clr_sio_socket_t *socket, clr_str_t error)
 {
     clr_eio_session_t *s = socket->session;
-    if (!socket->starting)
+    if (socket->starting) {
+        send_control(socket, CLR_SIO_CONNECT_ERROR, error);
+    } else if (socket->resuming) {
+        send_control(socket, CLR_SIO_DISCONNECT, CLR_STR_EMPTY);
+        s->sio.kicked = true;
+    } else {
         return;
-    send_control(socket, CLR_SIO_CONNECT_ERROR, error);
+    }
     s->server->gw->metrics.sockets_refused++;
     free_socket(socket);
+    settle(s);
     if (!s->sio.sockets) /* it joined nothing: the clock runs again */
         clr_eio_session_set_connect_timeout(s, s->server->config.connect_timeout_ms);
 }

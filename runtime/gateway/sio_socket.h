@@ -15,7 +15,9 @@
 
 typedef struct clr_sio_socket {
     clr_object_t object;
-    bool asked;     /* SIO_CONNECT was sent: the worker knows it */
+    bool asked;     /* SIO_CONNECT or SIO_RESUME was sent: the worker knows it */
+    bool moved;     /* another worker knew it before */
+    bool resuming;  /* accepted before, and not yet by the worker it has now */
     uint32_t index; /* in nsp->members */
     uint64_t handle;
     clr_eio_session_t *session;
@@ -23,6 +25,8 @@ typedef struct clr_sio_socket {
     struct clr_sio_socket *next_;      /* of the session's client */
     struct clr_sio_starting *starting; /* until the app accepted it; then NULL */
     struct clr_sio_acks *acks;         /* NULL while none is pending */
+    clr_shared_t *auth;                /* JSON of the CONNECT packet, or NULL */
+    clr_shared_t *saved;               /* what the app saved, or NULL */
     clr_sio_membership_t *rooms;
     uint32_t room_count;
     uint32_t room_cap;
@@ -31,7 +35,7 @@ typedef struct clr_sio_socket {
     char sid[CLR_ID_LEN];
 } clr_sio_socket_t;
 
-/* A client asks for a namespace. `auth` is JSON or empty, and kept until a worker is there. */
+/* A client asks for a namespace. `auth` is JSON or empty, and kept for all workers it may get. */
 clr_sio_socket_t *clr_sio_socket_new(clr_eio_session_t *s, clr_str_t nsp, clr_str_t auth);
 
 static inline clr_str_t clr_sio_socket_sid(const clr_sio_socket_t *socket)
@@ -42,8 +46,11 @@ static inline clr_str_t clr_sio_socket_sid(const clr_sio_socket_t *socket)
 /* NULL when the session has none in that namespace. */
 clr_sio_socket_t *clr_sio_socket_find(const clr_eio_session_t *s, clr_str_t nsp);
 
-/* Sends SIO_CONNECT, once. The session has a worker. */
+/* Sends SIO_CONNECT, or SIO_RESUME after a move; once for each worker. The session has one. */
 void clr_sio_socket_ask(clr_sio_socket_t *socket);
+
+/* Its worker is about to be taken from it. */
+void clr_sio_socket_displaced(clr_sio_socket_t *socket);
 
 /* The app's answer. A refused socket is gone after the call; so is one that was kicked. */
 void clr_sio_socket_accept(clr_sio_socket_t *socket);

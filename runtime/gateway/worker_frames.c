@@ -6,7 +6,9 @@
 #include "gateway/app_request.h"
 #include "gateway/eio_app.h"
 #include "gateway/eio_origin.h"
+#include "gateway/migrate.h"
 #include "gateway/sio_emit.h"
+#include "gateway/worker_state.h"
 #include "proto/json.h"
 
 /* The payload of any frame about one socket; what its type does not have stays zero. */
@@ -54,6 +56,34 @@ static int decode(const clr_frame_t *frame, socket_frame_t *f)
     return 0;
 }
 
+/* ---- rooms ---- */
+
+/* The owner of a socket hears of what another worker did to it. */
+static void tell_owner(const clr_worker_t *asker, const clr_sio_socket_t *socket, uint8_t op,
+                       clr_str_t room)
+{
+    clr_worker_t *owner = socket->session->worker;
+    if (!owner || owner == asker || !socket->asked)
+        return;
+    clr_buf_t *out = clr_worker_begin(owner, CLR_FRAME_SIO_ROOM, 0, socket->handle);
+    clr_buf_append_le(out, op, 1);
+    clr_write_str(out, room);
+    clr_worker_end(owner);
+}
+
+static void apply_remote(clr_worker_t *w, clr_sio_socket_t *socket, uint8_t op, clr_str_t room)
+{
+    if (op == CLR_ROOM_KICK) {
+        clr_sio_socket_kick(socket);
+        return;
+    }
+    if (op == CLR_ROOM_JOIN)
+        clr_sio_room_join(socket, room);
+    else
+        clr_sio_room_leave(socket, room);
+    tell_owner(w, socket, op, room);
+}
+
 /* ---- one socket ---- */
 
 static void on_send(clr_worker_t *w, clr_sio_socket_t *socket, uint8_t flags,
@@ -84,6 +114,25 @@ static void on_abort(clr_sio_socket_t *socket, clr_str_t why)
                           "what the app cannot decode");
 }
 
+/* The client was moved away from the worker: what it sends still counts, its decisions do not. */
+static int from_former(clr_worker_t *w, clr_sio_socket_t *socket, const clr_frame_t *frame,
+                       const socket_frame_t *f)
+{
+    if (clr_worker_serial(w) != socket->session->former)
+        return CLR_EPROTO;
+    if (frame->type == CLR_FRAME_SIO_SEND)
+        on_send(w, socket, frame->flags, f);
+    else if (frame->type == CLR_FRAME_SIO_ACK_REPLY)
+        on_ack_reply(socket, f);
+    else if (frame->type == CLR_FRAME_SIO_JOIN)
+        apply_remote(w, socket, CLR_ROOM_JOIN, f->text);
+    else if (frame->type == CLR_FRAME_SIO_LEAVE)
+        apply_remote(w, socket, CLR_ROOM_LEAVE, f->text);
+    else if (frame->type == CLR_FRAME_SIO_KICK)
+        clr_sio_socket_kick(socket);
+    return 0;
+}
+
 static int on_socket_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
 {
     socket_frame_t f;
@@ -94,7 +143,7 @@ static int on_socket_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t
     if (!socket) /* it went while the frame was on its way */
         return 0;
     if (socket->session->worker != w || !socket->asked)
-        return CLR_EPROTO;
+        return from_former(w, socket, frame, &f);
     switch (frame->type) {
     case CLR_FRAME_SIO_SEND:
         on_send(w, socket, frame->flags, &f);
@@ -159,19 +208,6 @@ static int on_emit(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
     return 0;
 }
 
-/* The owner of a socket hears of what another worker did to it. */
-static void tell_owner(const clr_worker_t *asker, const clr_sio_socket_t *socket, uint8_t op,
-                       clr_str_t room)
-{
-    clr_worker_t *owner = socket->session->worker;
-    if (!owner || owner == asker || !socket->asked)
-        return;
-    clr_buf_t *out = clr_worker_begin(owner, CLR_FRAME_SIO_ROOM, 0, socket->handle);
-    clr_buf_append_le(out, op, 1);
-    clr_write_str(out, room);
-    clr_worker_end(owner);
-}
-
 static int on_close_room(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
 {
     clr_reader_t r = clr_reader(frame->payload);
@@ -190,19 +226,6 @@ static int on_close_room(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *
         tell_owner(w, socket, CLR_ROOM_LEAVE, room_name);
     }
     return 0;
-}
-
-static void apply_remote(clr_worker_t *w, clr_sio_socket_t *socket, uint8_t op, clr_str_t room)
-{
-    if (op == CLR_ROOM_KICK) {
-        clr_sio_socket_kick(socket);
-        return;
-    }
-    if (op == CLR_ROOM_JOIN)
-        clr_sio_room_join(socket, room);
-    else
-        clr_sio_room_leave(socket, room);
-    tell_owner(w, socket, op, room);
 }
 
 static int on_remote(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
@@ -227,6 +250,22 @@ static int on_remote(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *fram
         clr_buf_append_le(clr_worker_begin(w, CLR_FRAME_REPLY, 0, token), socket != NULL, 1);
         clr_worker_end(w);
     }
+    return 0;
+}
+
+/* ---- moves ---- */
+
+static int on_idle(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
+{
+    clr_reader_t r = clr_reader(frame->payload);
+    uint8_t idle = clr_read_u8(&r);
+    if (clr_reader_done(&r) != 0 || idle > 1)
+        return CLR_EPROTO;
+    clr_sio_socket_t *socket = clr_dispatch_find(gw, frame->stream, CLR_OBJECT_SOCKET);
+    clr_eio_session_t *s =
+        socket ? socket->session : clr_dispatch_find(gw, frame->stream, CLR_OBJECT_SESSION);
+    if (s && s->worker == w)
+        clr_migrate_on_idle(s, idle);
     return 0;
 }
 
@@ -257,6 +296,12 @@ int clr_worker_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *fram
         return clr_eio_app_frame(gw, w, frame);
     case CLR_FRAME_ORIGIN_RESULT:
         return clr_eio_origin_result(gw, w, frame);
+    case CLR_FRAME_SAVE:
+    case CLR_FRAME_STATE_ASK:
+    case CLR_FRAME_STATE_SAVE:
+        return clr_worker_state_frame(gw, w, frame);
+    case CLR_FRAME_IDLE:
+        return on_idle(gw, w, frame);
     case CLR_FRAME_HTTP_START:
     case CLR_FRAME_HTTP_DATA:
     case CLR_FRAME_HTTP_TRAILERS:

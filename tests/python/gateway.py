@@ -203,6 +203,7 @@ class Gateway:
         self.input = b""
         self.streams = 0
         self.down = []
+        self.kept = {}
         self.link.on_down = self.down.append
         self.link.start(self.loop)
         for server in servers:
@@ -277,6 +278,36 @@ class Gateway:
         """Run until it is done; reads meanwhile are up to the caller."""
         return self.loop.run_until_complete(asyncio.wait_for(_awaited(awaitable), 10))
 
+    def serve(self, awaitable):
+        """wait(), answering what the worker asks about clients of others: `kept` has what they
+        saved, by (namespace, sid)."""
+        task = self.loop.create_task(_awaited(awaitable))
+        seen = len(self.frames)
+        while not task.done():
+            self.turns()
+            self.read()
+            for f in self.frames[seen:]:
+                self._answer(f)
+            seen = len(self.frames)
+        return task.result()
+
+    def _answer(self, f):
+        if f.name not in ("STATE_ASK", "STATE_SAVE"):
+            return
+        r = f.read
+        r.take("H")
+        key = r.str(), r.str()
+        found = key in self.kept
+        if f.name == "STATE_SAVE":
+            saved = r.bytes()
+            if found:
+                self.kept[key] = saved
+            self.write("REPLY", bytes([found]), r.take("Q"))
+        else:
+            state = string(self.kept.get(key, b"")) + string(request() if found else b"")
+            self.write("STATE", bytes([found]) + state, r.take("Q"))
+        r.end()
+
     def until(self, condition, timeout=5):
         """Run until condition() holds."""
         deadline = self.loop.time() + timeout
@@ -307,6 +338,22 @@ class Gateway:
         if run:
             self.run()
         return Client(self, stream, sid, eio_sid)
+
+    def resume(self, client, rooms=(), saved=b"", auth=""):
+        """The client comes from another worker, with what it has there."""
+        payload = (
+            struct.pack("<H", 0)
+            + string(client.eio_sid)
+            + string(client.sid)
+            + string("/")
+            + string(auth if isinstance(auth, str) else json.dumps(auth))
+            + strings(rooms)
+            + string(saved)
+            + request()
+        )
+        self.write("SIO_RESUME", payload, client.stream)
+        self.run()
+        return client
 
     def named(self, name):
         return [f for f in self.frames if f.name == name]

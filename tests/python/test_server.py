@@ -577,7 +577,7 @@ def test_disconnect_handlers_see_the_client_a_last_time(sio, gateway):
     assert seen == [expected] * 2
     assert client.events == [] and sio.rooms(client.sid) == []
     with pytest.raises(KeyError):
-        gateway.wait(sio.get_session(client.sid))
+        gateway.serve(sio.get_session(client.sid))
 
 
 @pytest.mark.parametrize(
@@ -1053,7 +1053,7 @@ def test_sessions(sio, gateway, client):
         with pytest.raises(KeyError):
             await sio.get_session(sid, namespace="/other")
 
-    gateway.wait(use())
+    gateway.serve(use())
 
 
 # ---- several servers, replaced servers ----

@@ -94,9 +94,11 @@ class WorkerProcess:
         python=sys.executable,
         env=None,
         output=subprocess.PIPE,
+        page=False,
         **config,
     ):
-        """output: what standard output and error are. env: more of the environment."""
+        """output: what standard output and error are. env: more of the environment. page: give it
+        the memory in which it counts the frames that it began (link/page.h)."""
         self.link, theirs = socket.socketpair()
         bootstrap = (
             f"import sys; sys.path.insert(0, {str(package_dir)!r});"
@@ -116,13 +118,25 @@ class WorkerProcess:
         self.buffer = b""  # of the link
         self.output = b""  # of its standard output
         self.logs = []  # (level, module, text) of the LOG frames that came
+        self.saved = {}  # what SAVE gave, by stream
         config = {"worker": 1, "workers": 1, "app": str(app), "attr": None, **config}
-        self.send("CONFIG", text(json.dumps({"loop": "asyncio", "log_level": "info", **config})))
+        settings = text(json.dumps({"loop": "asyncio", "log_level": "info", **config}))
+        if page:
+            self.page = os.memfd_create("page")
+            os.ftruncate(self.page, 8)
+            head = HEAD.pack(len(settings), TYPES["CONFIG"], 0, 0, 0)
+            socket.send_fds(self.link, [head + settings], [self.page])
+        else:
+            self.send("CONFIG", settings)
 
     # ---- frames ----
 
     def send(self, name, payload=b"", stream=0, flags=0):
         self.link.sendall(HEAD.pack(len(payload), TYPES[name], flags, 0, stream) + payload)
+
+    def begun(self):
+        """How many frames it has begun, dead or alive."""
+        return int.from_bytes(os.pread(self.page, 8, 0), "little")
 
     def receive(self):
         """The next frame, LOG and CREDIT apart; None at the end of the link."""
@@ -140,6 +154,11 @@ class WorkerProcess:
                 self.buffer += data
             elif frame.name == "LOG":
                 self.logs.append((frame.number(1), frame.text(), frame.text()))
+            elif frame.name == "SAVE":
+                self.saved[frame.stream] = frame.bytes()
+            elif frame.name == "STATE_ASK":  # this gateway has no other clients
+                token = struct.unpack("<Q", frame.payload[-8:])[0]
+                self.send("STATE", struct.pack("<BII", 0, 0, 0), token)
             elif frame.name != "CREDIT":
                 return frame
 

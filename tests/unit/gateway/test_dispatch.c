@@ -325,6 +325,7 @@ TEST(clients_of_a_worker_that_is_behind_are_paused)
         }
         clr_frame_t frame = fake_expect(&worker, CLR_FRAME_SIO_EVENT);
         EXPECT_EQ(frame.payload.n, 8 + 4 + packet.n - 2 + 2);
+        fake_credit(&worker, 1);
     }
     EXPECT(!clr_worker_is_congested(worker.w));
     clr_buf_deinit(&packet);
@@ -335,7 +336,7 @@ TEST(clients_of_a_worker_that_is_behind_are_paused)
 
 /* ---- placement ---- */
 
-TEST(clients_go_to_the_worker_with_the_fewest_sockets)
+TEST(clients_go_to_the_worker_with_the_fewest_sessions)
 {
     fixture_open(false);
     fake_open(&worker, 1, SOCKETIO_SERVER, 100);
@@ -344,13 +345,18 @@ TEST(clients_go_to_the_worker_with_the_fewest_sockets)
     ws_join(&a, &worker, "/", NULL);
     ws_join(&a, &worker, "/second", NULL); /* a session stays with its worker */
     ws_join(&b, &other, "/", NULL);
-    ws_join(&c, &other, "/", NULL);
-    EXPECT_EQ(clr_worker_sockets(worker.w), 2);
-    EXPECT_EQ(clr_worker_sockets(other.w), 2);
+    ws_join(&b, &other, "/second", NULL);
+    ws_join(&b, &other, "/third", NULL);
+    ws_join(&c, &worker, "/", NULL);
+    EXPECT_EQ(clr_worker_sockets(worker.w), 3);
+    EXPECT_EQ(clr_worker_sessions(worker.w), 2);
+    EXPECT_EQ(clr_worker_sockets(other.w), 3);
+    EXPECT_EQ(clr_worker_sessions(other.w), 1);
     ws_close(&a);
     fake_expect(&worker, CLR_FRAME_SIO_DISCONNECT);
     fake_expect(&worker, CLR_FRAME_SIO_DISCONNECT);
-    EXPECT_EQ(clr_worker_sockets(worker.w), 0);
+    EXPECT_EQ(clr_worker_sockets(worker.w), 1);
+    EXPECT_EQ(clr_worker_sessions(worker.w), 1);
     ws_close(&b);
     ws_close(&c);
     fake_close(&other);
@@ -361,11 +367,8 @@ TEST(clients_wait_while_no_worker_is_ready)
 {
     fixture_open(false);
     fake_open(&worker, 1, SOCKETIO_SERVER, 100);
-    ws_t ws = {0}, lost = {0};
-    ws_join(&lost, &worker, "/", NULL);
+    ws_t ws = {0};
     fake_close(&worker);
-    ws_expect_close(&lost); /* it reconnects */
-    ws_close(&lost);
     ws_open(&ws, "/socket.io");
     ws_text(&ws, "40{\"token\":1}");
     ws_text(&ws, "40/second,");
@@ -428,6 +431,6 @@ TEST_MAIN(T(worker_becomes_ready_and_is_chosen), T(worker_detach_reports_gone_la
           T(worker_declares_servers_in_order_and_on_paths_of_their_own),
           T(worker_must_say_hello_first), T(events_wait_for_credit_in_order),
           T(clients_of_a_worker_that_is_behind_are_paused),
-          T(clients_go_to_the_worker_with_the_fewest_sockets),
+          T(clients_go_to_the_worker_with_the_fewest_sessions),
           T(clients_wait_while_no_worker_is_ready), T(clients_waiting_for_a_worker_may_leave),
           T(frame_for_a_socket_of_another_worker_is_refused))

@@ -211,7 +211,7 @@ TEST(paused_session_is_not_read_and_does_not_time_out)
     setup(FAST_SERVER);
     char sid[CLR_ID_LEN + 1], target[200];
     uint64_t stream = open_polling(sid);
-    clr_eio_session_pause(find(sid), true);
+    clr_eio_session_pause(find(sid), CLR_EIO_PAUSE_CONGESTED, true);
     snprintf(target, sizeof(target), "/engine.io" POLL_URL "&sid=%s", sid);
     int post = request("POST", target, "Content-Length: 3\r\n", NULL);
     for (int i = 0; i < 5; i++)
@@ -220,7 +220,7 @@ TEST(paused_session_is_not_read_and_does_not_time_out)
     wait_ms(200); /* twice the time it would have to live */
     fake_expect_nothing(&worker);
     EXPECT(find(sid) != NULL);
-    clr_eio_session_pause(find(sid), false);
+    clr_eio_session_pause(find(sid), CLR_EIO_PAUSE_CONGESTED, false);
     expect_answer(post, 200, "ok");
     clr_frame_t frame = fake_expect(&worker, CLR_FRAME_EIO_MESSAGE);
     EXPECT_EQ(frame.stream, stream);
@@ -238,12 +238,12 @@ TEST(paused_session_stays_so_after_an_upgrade)
     ws_connect(&ws, target);
     ws_text(&ws, "2probe");
     ws_expect(&ws, "3probe");
-    clr_eio_session_pause(find(sid), true);
+    clr_eio_session_pause(find(sid), CLR_EIO_PAUSE_CONGESTED, true);
     ws_text(&ws, "5");
     fake_expect(&worker, CLR_FRAME_TRANSPORT);
     ws_text(&ws, "4hi");
     fake_expect_nothing(&worker);
-    clr_eio_session_pause(find(sid), false);
+    clr_eio_session_pause(find(sid), CLR_EIO_PAUSE_CONGESTED, false);
     EXPECT_EQ(fake_expect(&worker, CLR_FRAME_EIO_MESSAGE).stream, stream);
     ws_close(&ws);
     teardown();

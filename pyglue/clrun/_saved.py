@@ -1,0 +1,54 @@
+"""What apps save with their clients, as the bytes that the gateway keeps: pickles.
+
+The gateway does not read them; only workers of the same app do.
+"""
+
+import pickle
+
+# CLR_SAVED_MAX of the gateway.
+LIMIT = 1 << 20
+
+# Different complaints that are logged; an app may save at each event.
+_COMPLAINTS = 100
+
+
+class TooLargeError(ValueError):
+    """A session of more bytes than the gateway keeps."""
+
+
+def dumps(session):
+    """The bytes of a session. TooLargeError, or whatever pickling raises."""
+    data = pickle.dumps(session, 5)
+    if len(data) > LIMIT:
+        raise TooLargeError(f"{len(data)} bytes, of which the gateway keeps at most {LIMIT}")
+    return data
+
+
+def loads(data):
+    return pickle.loads(data)
+
+
+class Saver:
+    """Makes bytes, and complains once about each kind of what cannot be made into any."""
+
+    def __init__(self, log):
+        self._log = log
+        self._said = set()
+
+    def dumps(self, session):
+        """The bytes, or None: the session then stays with this worker alone."""
+        try:
+            return dumps(session)
+        except Exception as error:
+            self._complain(f"{type(error).__name__}: {error}")
+            return None
+
+    def _complain(self, what):
+        if what in self._said or len(self._said) >= _COMPLAINTS:
+            return
+        self._said.add(what)
+        self._log().error(
+            "a session cannot be kept in the gateway (%s): no other worker sees it,"
+            " and it ends with this one",
+            what,
+        )
