@@ -1,0 +1,277 @@
+"""Workers die and their clients do not notice (tests/apps/workers)."""
+
+import asyncio
+import collections
+import contextlib
+import json
+import os
+import random
+import signal
+
+import pytest
+
+from harness import scaled
+from wire import CONNECT, DISCONNECT, Client, Closed, Http, WebSocket
+
+FATAL = r"Traceback[^\n]*|Fatal Python error[^\n]*|Current thread[^\n]*"
+DEATHS = ["SIGKILL", "SIGABRT", "segfault", "exit"]
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def start(clrun, journal):
+    def start(workers):
+        return clrun(
+            "workers",
+            "--workers",
+            workers,
+            env={"CLRUN_TEST_JOURNAL": str(journal), "ASAN_OPTIONS": "handle_segv=0:handle_abort=0"},
+            tolerate=FATAL,
+        )
+
+    return start
+
+
+@contextlib.asynccontextmanager
+async def clients(server, count, transport="websocket", **auth):
+    async with contextlib.AsyncExitStack() as stack:
+        found = [await stack.enter_async_context(Client(server.url, transport)) for _ in range(count)]
+        for client in found:
+            await client.connect(auth=auth or None)
+        yield found
+
+
+async def state(client):
+    return (await client.call("state"))[0]
+
+
+async def pid_of(client):
+    return (await state(client))["pid"]
+
+
+def noticed(client):
+    """Packets that tell a client that it was not connected all the time, and the end."""
+    packets = [p for p in client.order if p.type in (CONNECT, DISCONNECT)]
+    return len(packets) > 1 or client.gone.done()
+
+
+# ---- one death ----
+
+
+@pytest.mark.parametrize("how", DEATHS)
+async def test_the_clients_of_a_dead_worker_go_on(start, how, transport):
+    server = start(2)
+    async with clients(server, 6, transport, token="t") as everybody:
+        victim = await pid_of(everybody[0])
+        sids = [client.sid for client in everybody]
+        theirs = [client for client in everybody if await pid_of(client) == victim]
+        assert 0 < len(theirs) < 6
+        for client in everybody:
+            assert await client.call("enter", "red") == ["ok"]
+            assert await client.call("remember", None, "name", client.sid) == ["ok"]
+        await theirs[0].emit("die", how)
+        for client in everybody:
+            moved = client in theirs
+            now = await state(client)
+            assert (now["pid"] != victim) and "red" in now["rooms"]
+            assert now["session"] == {
+                "connects": 2 if moved else 1,
+                "auth": {"token": "t"},
+                "path": "/socket.io/",
+                "name": client.sid,
+            }
+        assert await theirs[0].call("tell", "red", 1) == ["ok"]
+        for client in everybody:
+            await client.expect("told", 1)
+            assert not noticed(client)
+        assert [client.sid for client in everybody] == sids
+        assert server.records == []  # no disconnect handler ran
+
+
+async def test_events_wait_while_the_only_worker_is_replaced(start, journal, transport):
+    server = start(1)
+    async with clients(server, 3, transport) as everybody:
+        victim = await pid_of(everybody[0])
+        os.kill(victim, signal.SIGKILL)
+        waiting = [await c.start_call("mark", f"{i}-{n}") for i, c in enumerate(everybody) for n in range(20)]
+        answers = [(await future)[0] for future in waiting]
+        assert answers == [f"{i}-{n}" for i in range(3) for n in range(20)]
+        assert sorted(journal.read_text().split()) == sorted(answers)
+        assert not any(map(noticed, everybody))
+
+
+async def test_a_blocked_worker_that_is_killed_gives_its_events_away(start, journal):
+    """Those behind the handler that blocks were sent to the worker, and never begun."""
+    server = start(2)
+    async with clients(server, 2) as (one, two):
+        victim = await pid_of(one)
+        assert await pid_of(two) != victim
+        await one.emit("block", 60)
+        await server.record("blocking")
+        waiting = [await one.start_call("mark", f"n{n}") for n in range(50)]
+        await two.call("mark", "other")
+        os.kill(victim, signal.SIGKILL)
+        assert [(await future)[0] for future in waiting] == [f"n{n}" for n in range(50)]
+        assert journal.read_text().split() == ["other"] + [f"n{n}" for n in range(50)]
+
+
+async def test_what_a_handler_had_in_its_hands_is_not_repeated(start, journal):
+    server = start(2)
+    async with clients(server, 1) as (client,):
+        victim = await pid_of(client)
+        lost = await client.start_call("slow_mark", "lost", 60)
+        assert await client.call("mark", "after") == ["after"]
+        os.kill(victim, signal.SIGKILL)
+        assert await client.call("mark", "last") == ["last"]
+        assert not lost.done()
+        assert journal.read_text().split() == ["lost", "after", "last"]
+
+
+async def test_events_wait_for_the_connect_handler(start):
+    server = start(2)
+    async with clients(server, 1, slow=0.2) as (client,):
+        victim = await pid_of(client)
+        os.kill(victim, signal.SIGKILL)
+        assert (await state(client))["session"]["connects"] == 2
+
+
+async def test_a_connect_handler_may_refuse_the_second_time(start):
+    server = start(2)
+    async with clients(server, 1, once=True) as (client,):
+        os.kill(await pid_of(client), signal.SIGKILL)
+        packet = await client.event()
+        assert packet.type == DISCONNECT
+        await client.connect()  # the session itself is still there
+
+
+async def test_an_app_may_have_its_clients_closed(start):
+    server = start(2)
+    async with Client(server.url, path="/strict/") as client:
+        await client.connect()
+        (pid,) = await client.call("pid")
+        os.kill(pid, signal.SIGKILL)
+        await client.closed()
+
+
+async def test_engine_sessions_go_on(start):
+    server = start(2)
+    async with Http(server.url) as http:
+        ws = await WebSocket.open(http, "/engine.io/")
+
+        async def ask(text):
+            await ws.send("4" + text)
+            while (packet := await ws.recv()) == "2":
+                await ws.send("3")
+            return json.loads(packet[1:])
+
+        first = await ask("one")
+        assert first["data"] == "one" and first["connects"] == 1
+        os.kill(first["pid"], signal.SIGKILL)
+        second = await ask("two")
+        assert (second["data"], second["connects"]) == ("two", 2) and second["pid"] != first["pid"]
+        await ws.close()
+
+
+async def test_a_client_that_kills_every_worker_is_closed_and_others_stay(start):
+    server = start(1)
+    async with clients(server, 2) as everybody:
+        async with Client(server.url) as killer:
+            with pytest.raises(Closed):
+                await killer.connect(auth={"die": True})
+        for client in everybody:
+            assert (await client.call("mark", "x", seconds=20)) == ["x"]
+            assert not noticed(client)
+
+
+# ---- sessions of clients of other workers ----
+
+
+async def test_sessions_are_seen_and_saved_from_any_worker(start):
+    server = start(2)
+    async with clients(server, 2) as (one, two):
+        assert await pid_of(one) != await pid_of(two)
+        assert await one.call("remember", None, "color", "red") == ["ok"]
+        assert (await two.call("recall", one.sid))[0]["color"] == "red"
+        assert await two.call("remember", one.sid, "color", "blue") == ["ok"]
+        assert (await one.call("recall", one.sid))[0]["color"] == "blue"
+        assert await two.call("recall", "nobody") == ["KeyError"]
+        os.kill(await pid_of(one), signal.SIGKILL)
+        assert (await state(one))["session"]["color"] == "blue"
+
+
+async def test_calls_and_callbacks_reach_clients_of_other_workers(start):
+    server = start(2)
+    async with clients(server, 2) as (one, two):
+        assert await pid_of(one) != await pid_of(two)
+        asked = await one.start_call("ask", two.sid)
+        await two.answer(await two.event(), "yes")
+        assert await asked == ["yes"]
+        await one.emit("ask_later", two.sid)
+        await two.answer(await two.event(), 1, 2)
+        await one.expect("answered", 1, 2)
+
+
+async def test_an_answer_for_a_dead_worker_is_dropped(start):
+    server = start(2)
+    async with clients(server, 2) as (one, two):
+        victim = await pid_of(one)
+        await one.start_call("ask", two.sid)
+        question = await two.event()
+        os.kill(victim, signal.SIGKILL)
+        assert (await state(one))["session"]["connects"] == 2
+        await two.answer(question, "too late")
+        assert await two.call("mark", "fine") == ["fine"]
+        assert not noticed(two)
+
+
+# ---- many deaths ----
+
+
+async def chatter(client, name, stop):
+    """Acked events, one after the other, until told to stop. Returns the futures by name."""
+    sent = {}
+    while not stop.is_set():
+        mark = f"{name}-{len(sent)}"
+        sent[mark] = await client.start_call("mark", mark)
+        await asyncio.sleep(0.05)  # so that a test has thousands of events, not millions
+    return sent
+
+
+@pytest.mark.seconds(120)
+async def test_killing_workers_at_random_disconnects_nobody_and_repeats_nothing(start, journal):
+    server = start(3)
+    kills = 6
+    chance = random.Random(5)
+    stop = asyncio.Event()
+    async with clients(server, 80) as sockets, clients(server, 20, "polling") as pollers:
+        everybody = sockets + pollers
+        pids = {await pid_of(client) for client in everybody}
+        assert len(pids) == 3
+        talking = [asyncio.create_task(chatter(c, i, stop)) for i, c in enumerate(everybody)]
+        for _ in range(kills):
+            victim = chance.choice(sorted(pids))
+            os.kill(victim, signal.SIGKILL)
+            await server.logged(rf"\(pid {victim}\) died", 10)
+            pids = {await pid_of(client) for client in chance.sample(everybody, 20)}
+        stop.set()
+        sent = {}
+        for task in talking:
+            sent.update(await task)
+        for client in everybody:  # behind all its events
+            assert await client.call("mark", "end", seconds=20) == ["end"]
+        begun = collections.Counter(journal.read_text().split())
+        del begun["end"]
+        answered = {name for name, future in sent.items() if future.done()}
+        assert not any(map(noticed, everybody))
+        assert max(begun.values()) == 1, "repeated"
+        assert answered <= begun.keys() <= sent.keys()
+        never = sent.keys() - begun.keys()
+        assert len(never) <= kills, never  # begun, and killed before the journal had it
+        # Only what was in a worker's hands has no answer.
+        assert len(sent) - len(answered) < len(sent) / 10
+        for client in everybody:
+            assert (await state(client))["rooms"] == [client.sid]
