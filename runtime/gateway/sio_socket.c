@@ -213,14 +213,15 @@ void clr_sio_socket_refuse(clr_sio_socket_t *socket, clr_str_t error)
 {
     clr_eio_session_t *s = socket->session;
     if (socket->starting) {
+        s->server->gw->metrics.sockets_refused++;
         send_control(socket, CLR_SIO_CONNECT_ERROR, error);
     } else if (socket->resuming) {
+        s->server->gw->metrics.sockets_closed[CLR_REASON_SERVER_DISCONNECT]++;
         send_control(socket, CLR_SIO_DISCONNECT, CLR_STR_EMPTY);
         s->sio.kicked = true;
     } else {
         return;
     }
-    s->server->gw->metrics.sockets_refused++;
     free_socket(socket);
     settle(s);
     if (!s->sio.sockets) /* it joined nothing: the clock runs again */
