@@ -5,6 +5,7 @@ They run under any CPython from 3.11 on, with pytest alone:
     CLRUN_PYTHON=build/lib/clrun/python python -m pytest tests/python
 """
 
+import importlib
 import os
 import pathlib
 import sys
@@ -72,3 +73,56 @@ def serve():
     yield serve
     for gateway in opened:
         gateway.close()
+
+
+# ---- a worker in this process, over a scripted gateway ----
+
+
+@pytest.fixture
+def sio():
+    import clrun
+
+    return clrun.AsyncServer(namespaces="*")
+
+
+@pytest.fixture(params=["worker", "asyncio", "uvloop"])
+def gateway(request, sio):
+    """Each kind of loop that a worker may run."""
+    from gateway import LOOPS, Gateway
+
+    if request.param not in LOOPS:
+        pytest.skip(f"{request.param} is not installed")
+    with Gateway(sio, loop_factory=LOOPS[request.param]) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def client(gateway):
+    return gateway.connect()
+
+
+# ---- load_module in this process ----
+
+
+@pytest.fixture
+def clean_interpreter(monkeypatch):
+    """Each test finds the interpreter as if nothing had been loaded."""
+    from clrun import _registry, _source
+
+    hook = _source.Hook()
+    monkeypatch.setattr(_source, "hook", hook)
+    monkeypatch.setattr(_registry, "_state", _registry._State())
+    path_list, path = sys.path, list(sys.path)
+    modules = dict(sys.modules)
+    meta_path = list(sys.meta_path)
+    bytecode = sys.dont_write_bytecode
+    sys.dont_write_bytecode = False
+    yield
+    sys.path = path_list
+    sys.path[:] = path
+    sys.meta_path[:] = meta_path
+    sys.dont_write_bytecode = bytecode
+    for name in set(sys.modules) - set(modules):
+        del sys.modules[name]
+    sys.modules.update(modules)
+    importlib.invalidate_caches()

@@ -20,6 +20,11 @@ from _clrun import Link
 
 from clrun._selector import LinkSelector
 
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
 NO_ACK = 2**64 - 1
 
 FRAMES_H = Path(__file__).parents[2] / "include" / "clrun" / "frames.h"
@@ -127,6 +132,7 @@ class Client:
         self.stream = stream
         self.sid = sid
         self.eio_sid = eio_sid
+        self._asked = 0
 
     def send(self, *args, ack=NO_ACK, attachments=()):
         payload = struct.pack("<Q", ack) + data(list(args), attachments)
@@ -135,6 +141,15 @@ class Client:
     def send_raw(self, text, ack=NO_ACK, attachments=()):
         payload = struct.pack("<Q", ack) + data(text, attachments)
         self.gateway.write("SIO_EVENT", payload, self.stream)
+
+    def ask(self, name, *args):
+        """Send an event and wait for its answer."""
+        self._asked += 1
+        number = self._asked
+        self.send(name, *args, ack=number)
+        self.gateway.until(lambda: any(ack[0] == number for ack in self.acks))
+        [answer] = [answer for ack, answer, _ in self.acks if ack == number]
+        return answer
 
     def answer(self, token, *args, attachments=()):
         payload = struct.pack("<Q", token) + data(list(args), attachments)
@@ -187,6 +202,11 @@ class Client:
 def worker_loop(link):
     """The loop that a worker makes for itself."""
     return asyncio.SelectorEventLoop(LinkSelector(link))
+
+
+LOOPS = {"worker": worker_loop, "asyncio": lambda link: asyncio.new_event_loop()}
+if uvloop:
+    LOOPS["uvloop"] = lambda link: uvloop.new_event_loop()
 
 
 class Gateway:
@@ -315,6 +335,9 @@ class Gateway:
             assert self.loop.time() < deadline, "timed out"
             self.loop.run_until_complete(asyncio.sleep(0.001))
             self.read()
+
+    def event_tasks(self):
+        return [t for t in asyncio.all_tasks(self.loop) if t.get_name() == "clrun-event"]
 
     # ---- clients ----
 
