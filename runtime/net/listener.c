@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -95,6 +96,7 @@ static int resolve(const char *host, uint16_t port, struct sockaddr_storage *out
     if (rc != 0)
         return clr_error_set(err, CLR_EINVAL, "cannot resolve the host \"%s\": %s", host,
                              gai_strerror(rc));
+    CLR_ASSERT(list); /* what was resolved has an address */
     struct addrinfo *chosen = list;
     for (struct addrinfo *it = list; it; it = it->ai_next) {
         if (it->ai_family == AF_INET) {

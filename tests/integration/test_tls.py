@@ -247,6 +247,9 @@ def served(program):
 def test_certificate_is_read_again(clrun, other, tmp_path):
     own = certificates.make(tmp_path, "own")
     program = clrun("clients", *own.options)
+    session = tmp_path / "session"
+    s_client(program, "-sess_out", session)
+    assert "Reused, TLSv1" in s_client(program, "-sess_in", session)
     first = own.cert.read_text().split()
     assert served(program) == first
     client = http.client.HTTPSConnection("127.0.0.1", program.port, context=own.context())
@@ -260,6 +263,7 @@ def test_certificate_is_read_again(clrun, other, tmp_path):
         program.wait_log("SIGHUP: new connections get the certificate that was read again")
         second = other.cert.read_text().split()
         assert served(program) == second
+        assert "New, TLSv1" in s_client(program, "-sess_in", session)
 
         own.cert.write_text("damaged")
         program.signal(signal.SIGHUP)
