@@ -180,6 +180,11 @@ int clr_asgi_file_done(clr_asgi_call_t *call, uint32_t error)
         (void)lseek(r->file, r->file_end, SEEK_SET); /* the duplicate shares the position */
     clr_asgi_file_close(r);
     r->file_error = error;
+    bool is_last = !r->more && !r->sends_trailers;
+    if (error && is_last) {
+        clr_asgi_gone(call); /* the gateway has cut the connection */
+        return 0;
+    }
     clr_asgi_response_advance(call, r->more || error != 0);
     clr_asgi_wake(call, WAIT_SEND);
     return 0;

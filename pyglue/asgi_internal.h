@@ -1,6 +1,7 @@
 /* asgi_internal.h: what the files of the ASGI application share: asgi.c (calls, frames in),
- * asgi_scope.c, asgi_message.c (what the application sends, checked), asgi_http.c, asgi_response.c
- * (a response on its way out), asgi_file.c, asgi_websocket.c and asgi_wait.c (awaitables).
+ * asgi_report.c, asgi_scope.c, asgi_message.c (what the application sends, checked), asgi_http.c,
+ * asgi_response.c (a response on its way out), asgi_file.c, asgi_websocket.c, asgi_wait.c
+ * (awaitables).
  */
 #pragma once
 
@@ -175,8 +176,13 @@ bool clr_asgi_is_busy(const clr_asgi_call_t *call);
 /* Cuts the connection, because of the application. */
 void clr_asgi_abort(clr_asgi_call_t *call, clr_str_t why);
 
+/* ---- asgi_report.c ---- */
+
 /* A line for the log that says whose fault it was: "text: GET /path". */
 void clr_asgi_complain(clr_asgi_call_t *call, const char *text) CLR_COLD;
+
+/* An exception that came out of the application, to the log; but not our own ClientDisconnected. */
+void clr_asgi_report(clr_asgi_call_t *call, PyObject *error) CLR_COLD;
 
 /* ---- asgi_scope.c ---- */
 

@@ -82,7 +82,7 @@ def fault_of(app):
         return "is a module; name the application in it"
     if not callable(app):
         return f"is not callable, so it is no ASGI application: {app!r:.200}"
-    if hasattr(app, "wsgi_app") or hasattr(app, "get_wsgi_application"):
+    if hasattr(app, "wsgi_app"):
         return f"is a WSGI application ({_type_name(app)}); clrun serves ASGI"
     if inspect.isclass(app) and not hasattr(app, "__await__"):
         if _accepts(app, 1) and _accepts(app.__call__, 3):

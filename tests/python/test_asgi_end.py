@@ -316,3 +316,109 @@ def test_worker_without_an_application_rejects():
         gateway.write("HTTP_REQUEST", b"\0\0\0\0" + string(b"") + head(), 5, END)
         gateway.run()
         assert [f.name for f in gateway.frames if f.stream == 5] == ["HTTP_REJECT"]
+
+
+# ---- other loops, other ways of waiting ----
+
+
+async def everything(scope, receive, send):
+    """Waits for each thing that may be waited for."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        for _ in range(2):
+            message = await receive()
+            await send({"type": "websocket.send", "text": message["text"]})
+        return
+    data = b""
+    while (message := await receive())["more_body"]:
+        data += message["body"]
+    await send(START)
+    await send(body(data * 10, True))
+    await send(body())
+
+
+def use_everything(gateway):
+    stream = gateway.request("POST", body=b"0123456789", end=False, window=15)
+    stream.send_body(b"", end=True)
+    for _ in range(10):
+        stream.window(10)
+    assert stream.body == b"0123456789" * 10 and stream.is_complete
+    stream = gateway.websocket(window=1)
+    stream.send("one")
+    stream.send("two")
+    stream.window(2)
+    assert stream.messages == ["one"]
+    stream.window(1)
+    assert stream.messages == ["one", "two"] and not stream.closed
+    stream.window(10)
+    assert stream.closed == (1000, "")
+    assert gateway.log == []
+
+
+def test_under_asyncio_in_debug_mode(serve):
+    gateway = serve(everything)
+    gateway.loop.set_debug(True)
+    use_everything(gateway)
+
+
+def test_under_uvloop(serve):
+    uvloop = pytest.importorskip("uvloop")
+    use_everything(serve(everything, loop_factory=lambda *_: uvloop.new_event_loop()))
+
+
+def test_with_anyio(serve):
+    import anyio
+
+    async def app(scope, receive, send):
+        with anyio.move_on_after(0.001) as scope:
+            await receive()
+            await receive()
+        assert scope.cancelled_caught
+        async with anyio.create_task_group() as group:
+
+            async def watch():
+                assert (await receive())["type"] == "http.disconnect"
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            await send(START)
+            await send(body(b"x", True))
+            await anyio.sleep_forever()
+        ended.append(True)
+
+    ended = []
+    gateway = serve(app)
+    stream = gateway.get()
+    gateway.until(lambda: stream.frames)
+    stream.gone()
+    gateway.until(lambda: ended)
+    assert gateway.log == []
+
+
+def test_link_that_is_forgotten_with_its_calls():
+    import gc
+    import weakref
+
+    from asgi import AsgiGateway
+
+    class Marker:
+        pass
+
+    marker = Marker()
+    gone = weakref.ref(marker)
+
+    async def app(scope, receive, send, marker=marker):
+        await receive()
+        await send(START)
+        await send(body(b"x" * 100, True))
+
+    gateway = AsgiGateway(app)
+    gateway.get(window=1)
+    gateway.websocket()
+    gateway.loop.close()
+    gateway.socket.close()
+    asyncio.set_event_loop(None)
+    del gateway, app, marker
+    gc.collect()
+    assert gone() is None

@@ -7,6 +7,8 @@ import pytest
 from asgi import START, Recorder, body, errors_of, with_length
 from gateway import END, TRAILERS
 
+from clrun.exceptions import ClientDisconnected
+
 
 TE = [("te", "trailers")]
 
@@ -112,7 +114,38 @@ def test_file_that_the_gateway_cannot_send(serve):
     done(stream, errno.EACCES)
     (error,) = recorder.errors
     assert type(error) is PermissionError and error.errno == errno.EACCES
-    assert stream.aborted and len(gateway.log) == 1
+    assert stream.names == ["HTTP_START", "HTTP_FILE"] and len(gateway.log) == 1
+
+
+def test_app_that_goes_on_after_its_last_file_failed(serve):
+    """The gateway has cut the connection, and nothing would open the window again."""
+
+    async def app(scope, receive, send):
+        await send(START)
+        with pytest.raises(OSError, match="error"):
+            await send({"type": "http.response.pathsend", "path": __file__})
+        await send(body(b"more than the window"))
+
+    recorder = Recorder(app)
+    gateway = serve(recorder)
+    done(gateway.get(window=1), errno.EIO)
+    assert [type(e) for e in recorder.errors] == [ClientDisconnected]
+    assert gateway.log == []
+
+
+def test_app_that_goes_on_after_part_of_a_file_failed(serve):
+    async def app(scope, receive, send):
+        await send(START)
+        with open(__file__, "rb") as file:
+            message = {"type": "http.response.zerocopysend", "file": file, "more_body": True}
+            with pytest.raises(OSError, match="error"):
+                await send(message)
+        await send(body(b"fine"))
+
+    gateway = serve(app)
+    stream = gateway.get()
+    done(stream, errno.EIO)
+    assert stream.body == b"fine" and stream.is_complete and gateway.log == []
 
 
 def descriptors():
