@@ -54,7 +54,7 @@ static bool is_held_up(clr_wlink_t *link, clr_socket_t *s, const clr_frame_t *fr
     clr_session_t *session = s->session;
     if (session->busy == 0)
         return false;
-    if (session->backlog.n + frame->payload.n > CLR_WLINK_BACKLOG) {
+    if (session->backlog.n - session->drained + frame->payload.n > CLR_WLINK_BACKLOG) {
         PyErr_SetString(PyExc_ValueError, "too many events wait for a handler");
         clr_incoming_abort(link, frame->stream);
         return true;
@@ -65,15 +65,33 @@ static bool is_held_up(clr_wlink_t *link, clr_socket_t *s, const clr_frame_t *fr
     return true;
 }
 
+/* Puts back what is left from there on, before what came meanwhile. Takes all. */
+static void keep_rest(clr_session_t *session, clr_buf_t *all, size_t from)
+{
+    if (from == all->n) {
+        clr_buf_deinit(all);
+        return;
+    }
+    if (from > all->n / 2) { /* each byte moves a few times at the most, however many frames wait */
+        clr_buf_consume(all, from);
+        from = 0;
+    }
+    clr_buf_append_str(all, clr_buf_str(&session->backlog));
+    clr_buf_deinit(&session->backlog);
+    session->backlog = *all;
+    session->drained = (uint32_t)from;
+}
+
 static void drain(clr_session_t *session, clr_wlink_t *link)
 {
     if (session->draining || session->backlog.n == 0)
         return;
     session->draining = true;
     session->refs++;
-    clr_buf_t all = session->backlog;
-    size_t from = 0;
+    clr_buf_t all = session->backlog; /* held, since a frame is borrowed while it is handled */
+    size_t from = session->drained;
     clr_buf_init(&session->backlog);
+    session->drained = 0;
     while (session->busy == 0 && from < all.n) {
         clr_frame_t frame;
         int64_t n = clr_frame_decode(clr_str_from(clr_buf_str(&all), from), 'G', &frame, NULL);
@@ -82,14 +100,7 @@ static void drain(clr_session_t *session, clr_wlink_t *link)
         int status = clr_incoming_frame(link, &frame);
         CLR_ASSERT(status == 0); /* it was checked when it came */
     }
-    if (from < all.n) {
-        clr_buf_t later = session->backlog;
-        clr_buf_init(&session->backlog);
-        clr_buf_append_str(&session->backlog, clr_str_from(clr_buf_str(&all), from));
-        clr_buf_append_str(&session->backlog, clr_buf_str(&later));
-        clr_buf_deinit(&later);
-    }
-    clr_buf_deinit(&all);
+    keep_rest(session, &all, from);
     session->draining = false;
     clr_session_unref(session);
 }

@@ -45,7 +45,8 @@ typedef struct clr_session {
     PyObject *environ; /* owned; NULL unless the app changed it */
     clr_buf_t backlog; /* whole frames that wait for the handler at work (clr_session_is_busy) */
     uint32_t refs;
-    uint32_t busy; /* handlers at work that hold up what comes behind */
+    uint32_t busy;    /* handlers at work that hold up what comes behind */
+    uint32_t drained; /* bytes of the backlog that are done with */
     uint32_t head_n;
     uint16_t sid_n;
     uint8_t transport; /* enum clr_transport */
