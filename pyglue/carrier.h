@@ -77,7 +77,7 @@ void clr_carriers_quiesce(struct clr_wlink *link);
 /* The tasks of the events at work. Returns a new list, or NULL with an exception. */
 PyObject *clr_carriers_tasks(struct clr_wlink *link);
 
-int clr_carriers_traverse(clr_carriers_t *carriers, visitproc visit, void *arg);
+int clr_carriers_traverse(clr_carriers_t *cs, visitproc visit, void *arg);
 
 /* Drops all carriers; those at work go on without the link. */
-void clr_carriers_clear(clr_carriers_t *carriers);
+void clr_carriers_clear(clr_carriers_t *cs);

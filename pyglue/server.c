@@ -53,17 +53,17 @@ int clr_app_clear(PyObject *self)
 
 /* ---- finding ---- */
 
-static clr_space_t *space_of(clr_server_t *server, PyObject *namespace)
+static clr_space_t *space_of(clr_server_t *server, PyObject *nsp)
 {
-    if (!namespace || namespace == Py_None)
-    namespace = server->app.st->slash;
-    return server->app.host ? clr_space_find(server->app.host, namespace) : NULL;
+    if (!nsp || nsp == Py_None)
+        nsp = server->app.st->slash;
+    return server->app.host ? clr_space_find(server->app.host, nsp) : NULL;
 }
 
 /* Also one whose disconnect handler runs; NULL without an exception. */
-static clr_socket_t *socket_of(PyObject *self, PyObject *sid, PyObject *namespace)
+static clr_socket_t *socket_of(PyObject *self, PyObject *sid, PyObject *nsp)
 {
-    clr_space_t *space = space_of((clr_server_t *)self, namespace);
+    clr_space_t *space = space_of((clr_server_t *)self, nsp);
     return space ? clr_socket_find(space, sid) : NULL;
 }
 
@@ -89,14 +89,14 @@ static bool utf8(PyObject *s, clr_str_t *out)
 
 /* SIO_REMOTE for a sid that is not one of this worker's. Returns a future of the REPLY, None when
  * no reply is wanted, or NULL with an exception. */
-static PyObject *send_remote(clr_server_t *server, PyObject *sid, PyObject *namespace, uint8_t op,
+static PyObject *send_remote(clr_server_t *server, PyObject *sid, PyObject *nsp, uint8_t op,
                              PyObject *key, bool wants_reply)
 {
     clr_wlink_t *link = server->app.link;
     clr_str_t sid_s, nsp_s, room_s = CLR_STR_EMPTY;
-    if (namespace == Py_None)
-    namespace = server->app.st->slash;
-    if (!utf8(sid, &sid_s) || !utf8(namespace, &nsp_s) || (key && !utf8(key, &room_s)))
+    if (nsp == Py_None)
+        nsp = server->app.st->slash;
+    if (!utf8(sid, &sid_s) || !utf8(nsp, &nsp_s) || (key && !utf8(key, &room_s)))
         return NULL;
     PyObject *future = Py_NewRef(Py_None);
     uint64_t token = 0;
@@ -220,9 +220,9 @@ static PyObject *server_rooms(PyObject *self, PyObject *const *args, Py_ssize_t 
 
 /* ---- sessions ---- */
 
-static clr_socket_t *socket_or_raise(PyObject *self, PyObject *sid, PyObject *namespace)
+static clr_socket_t *socket_or_raise(PyObject *self, PyObject *sid, PyObject *nsp)
 {
-    clr_socket_t *s = socket_of(self, sid, namespace);
+    clr_socket_t *s = socket_of(self, sid, nsp);
     if (!s)
         PyErr_SetString(PyExc_KeyError, "Session not found");
     return s;
@@ -372,9 +372,9 @@ static PyObject *server_namespaces(PyObject *self, PyObject *unused)
     return list;
 }
 
-static PyObject *server_sids(PyObject *self, PyObject *namespace)
+static PyObject *server_sids(PyObject *self, PyObject *nsp)
 {
-    return clr_space_sids(space_of((clr_server_t *)self, namespace));
+    return clr_space_sids(space_of((clr_server_t *)self, nsp));
 }
 
 /* ---- the type ---- */

@@ -68,6 +68,7 @@ static void abort_exchange(clr_http_conn_t *conn)
 {
     if (!is_active(conn))
         return;
+    CLR_ASSERT(conn->x.handler);
     conn->head_told = 0;
     conn->drained = NULL;
     if (conn->x.handler->on_abort)
@@ -245,6 +246,7 @@ static void take_head(clr_http_conn_t *conn, bool body_is_here)
 static void take_body(clr_http_conn_t *conn, clr_str_t piece)
 {
     clr_exchange_t *x = &conn->x;
+    CLR_ASSERT(x->head && x->handler); /* take_head() came before */
     x->received_ += piece.n;
     conn->timed = 0; /* the limit is between two pieces */
     if (is_too_large(conn))
@@ -257,6 +259,7 @@ static void take_body(clr_http_conn_t *conn, clr_str_t piece)
 
 static void take_end(clr_http_conn_t *conn)
 {
+    CLR_ASSERT(conn->x.handler);
     enter(conn, CLR_HTTP_CONN_PARKED);
     if (is_active(conn) && conn->x.handler->on_end)
         conn->x.handler->on_end(&conn->x);

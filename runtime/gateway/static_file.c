@@ -203,7 +203,7 @@ static void choose_form(clr_static_file_t *file, int dir_fd, const char *dir, ch
         unsigned quality = clr_coding_quality(accept_encoding, clr_str_c(forms[i].coding));
         if (quality <= best)
             continue;
-        strcpy(path + n, forms[i].extension);
+        memcpy(path + n, forms[i].extension, strlen(forms[i].extension) + 1);
         char suffix[8];
         snprintf(suffix, sizeof(suffix), "-%s", forms[i].extension + 1);
         if (open_regular(&form, dir_fd, dir, path, suffix) != 0)
