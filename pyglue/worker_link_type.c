@@ -1,5 +1,8 @@
 /* worker_link_type.c: Link, the Python object around the worker's end of the link. */
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -140,6 +143,19 @@ static PyObject *link_read_config(PyObject *self, PyObject *unused)
     return config;
 }
 
+/* Bodies and messages are blocks of up to CLR_REQUEST_WINDOW that live shortly. Left alone, glibc
+ * returns each to the kernel, which then has to clear the same pages again: uploads of 1 MiB cost
+ * the worker 490 us each instead of 250 (2026-11-23). */
+static void keep_freed_memory(void)
+{
+#ifdef __GLIBC__
+    if (getenv("MALLOC_TRIM_THRESHOLD_") || getenv("MALLOC_MMAP_THRESHOLD_"))
+        return; /* somebody knows better */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+#endif
+}
+
 static PyObject *link_start(PyObject *self, PyObject *loop)
 {
     clr_wlink_t *link = link_of(self);
@@ -147,6 +163,7 @@ static PyObject *link_start(PyObject *self, PyObject *loop)
         PyErr_SetString(PyExc_RuntimeError, "the link was started or closed before");
         return NULL;
     }
+    keep_freed_memory();
     link->loop = Py_NewRef(loop);
     link->call_soon = PyObject_GetAttr(loop, link->st->n.call_soon);
     link->readable = PyObject_GetAttrString(self, "_on_readable");

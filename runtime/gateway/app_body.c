@@ -35,12 +35,13 @@ static bool has_worker(const clr_app_request_t *r)
 void clr_app_on_body(clr_exchange_t *x, clr_str_t piece)
 {
     clr_app_request_t *r = clr_app_of(x);
+    if (r->state == CLR_APP_GATHERING && r->body.n + piece.n > CLR_APP_GATHER_MAX) {
+        clr_app_place(r, piece);
+        return;
+    }
     if (!has_worker(r)) {
         clr_buf_append_str(&r->body, piece);
-        if (r->state == CLR_APP_GATHERING && r->body.n > CLR_APP_GATHER_MAX)
-            clr_app_place(r);
-        else
-            clr_app_update_reading(r);
+        clr_app_update_reading(r);
         return;
     }
     clr_app_drop_kept(r);
@@ -63,7 +64,7 @@ void clr_app_on_end(clr_exchange_t *x)
     clr_app_request_t *r = clr_app_of(x);
     r->complete = 1;
     if (r->state == CLR_APP_GATHERING) {
-        clr_app_place(r);
+        clr_app_place(r, CLR_STR_EMPTY);
         return;
     }
     if (r->kept || r->body.n == 0)

@@ -78,8 +78,8 @@ static inline clr_app_request_t *clr_app_of(const clr_exchange_t *x)
 /* Frees it; its exchange or WebSocket is somebody else's matter. */
 void clr_app_free(clr_app_request_t *r);
 
-/* Into the queue, or straight to a worker. */
-void clr_app_place(clr_app_request_t *r);
+/* Into the queue, or straight to a worker; `more` of the body comes along (borrowed). */
+void clr_app_place(clr_app_request_t *r, clr_str_t more);
 
 /* The worker will not answer it. */
 void clr_app_leave_worker(clr_app_request_t *r);

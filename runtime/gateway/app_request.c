@@ -186,7 +186,15 @@ void clr_app_refuse(clr_app_request_t *r, const char *why)
 
 /* ---- placement ---- */
 
-static void send_request(clr_app_request_t *r, clr_worker_t *w)
+/* The body, without a copy in between of what came last. */
+static void write_body(clr_app_request_t *r, clr_buf_t *out, clr_str_t more)
+{
+    clr_buf_append_le(out, r->body.n + more.n, 4);
+    clr_buf_append_str(out, clr_buf_str(&r->body));
+    clr_buf_append_str(out, more);
+}
+
+static void send_request(clr_app_request_t *r, clr_worker_t *w, clr_str_t more)
 {
     uint8_t type = r->is_websocket ? CLR_FRAME_WS_OPEN : CLR_FRAME_HTTP_REQUEST, flags = 0;
     if (!r->is_websocket)
@@ -196,16 +204,20 @@ static void send_request(clr_app_request_t *r, clr_worker_t *w)
     r->tries++;
     r->worker = w;
     r->handle = clr_dispatch_add(r->gw, &r->object);
-    r->untaken = (uint32_t)r->body.n;
+    r->untaken = (uint32_t)(r->body.n + more.n);
     r->kept = r->body.n > 0;
     r->end_sent = r->complete;
     clr_worker_add_request(w, &r->node_);
     clr_buf_t *out = clr_worker_begin(w, type, flags, r->handle);
     clr_buf_append_le(out, clr_app_window(r->gw), 4);
     if (!r->is_websocket)
-        clr_write_str(out, clr_buf_str(&r->body));
+        write_body(r, out, more);
     clr_exchange_encode_request(r->x, r->is_websocket ? CLR_TRANSPORT_WEBSOCKET : 0, out);
     clr_worker_end(w);
+    if (more.n > 0) {
+        r->split = 1;
+        clr_app_drop_kept(r);
+    }
     clr_app_update_reading(r);
 }
 
@@ -256,15 +268,16 @@ static void enqueue(clr_app_request_t *r, bool first)
     check_unready(app);
 }
 
-void clr_app_place(clr_app_request_t *r)
+void clr_app_place(clr_app_request_t *r, clr_str_t more)
 {
     clr_app_requests_t *app = r->gw->app;
     clr_worker_t *w = app->waiting_count == 0 ? clr_dispatch_choose_app(r->gw) : NULL;
     r->since_ms = clr_loop_now(r->gw->loop);
     if (w) {
-        send_request(r, w);
+        send_request(r, w, more);
         return;
     }
+    clr_buf_append_str(&r->body, more);
     r->state = CLR_APP_WAITING;
     if (app->waiting_count >= CLR_APP_WAITING_MAX)
         clr_app_refuse(r, "too many requests wait");
@@ -281,7 +294,7 @@ void clr_app_pump(clr_gateway_t *gw)
             break;
         clr_app_request_t *r = clr_container_of(app->waiting.next, clr_app_request_t, node_);
         leave_queue(r);
-        send_request(r, w);
+        send_request(r, w, CLR_STR_EMPTY);
     }
     if (app->unready_ms > 0)
         check_unready(app);
@@ -395,7 +408,7 @@ static void on_head(clr_exchange_t *x)
     r->complete = !h->has_body;
     r->continue_due = x->late_continue = h->expect_continue;
     if (r->complete || r->continue_due)
-        clr_app_place(r);
+        clr_app_place(r, CLR_STR_EMPTY);
 }
 
 static void on_abort(clr_exchange_t *x)

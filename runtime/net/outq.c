@@ -136,11 +136,11 @@ void clr_outq_push_shared(clr_outq_t *q, clr_shared_t *buf, uint32_t off, uint32
     push_back(q, piece);
 }
 
-void clr_outq_push_heap(clr_outq_t *q, char *bytes, uint32_t len)
+void clr_outq_push_heap(clr_outq_t *q, char *memory, size_t off, uint32_t len)
 {
     clr_piece_t *piece = piece_new(PIECE_HEAP, 0);
-    piece->owner = bytes;
-    piece->p = bytes;
+    piece->owner = memory;
+    piece->p = memory + off;
     piece->len = len;
     push_back(q, piece);
 }

@@ -36,8 +36,8 @@ void clr_outq_commit(clr_outq_t *q, size_t used);
 /* [off, off+len) of a shared buffer, len > 0: takes a count of its own. */
 void clr_outq_push_shared(clr_outq_t *q, clr_shared_t *buf, uint32_t off, uint32_t len);
 
-/* Takes malloc'ed bytes. */
-void clr_outq_push_heap(clr_outq_t *q, char *bytes, uint32_t len);
+/* Takes malloc'ed memory, of which [off, off+len) is to be written. */
+void clr_outq_push_heap(clr_outq_t *q, char *memory, size_t off, uint32_t len);
 
 /* Takes the descriptor. */
 void clr_outq_push_file(clr_outq_t *q, const clr_outq_file_t *file);

@@ -108,19 +108,20 @@ void clr_stream_fail(clr_stream_t *s, int status)
 
 void clr_stream_write_buf(clr_stream_t *s, clr_buf_t *buf)
 {
+    size_t sent = 0;
     if (buf->n > 0 && takes_writes(s) && clr_outq_is_empty(&s->out_) && !s->tls_) {
         uv_buf_t iov = uv_buf_init(buf->p, (unsigned)buf->n);
         int n = uv_try_write(&s->uv_.stream, &iov, 1);
         if (n < 0 && n != UV_EAGAIN)
             clr_stream_fail(s, n);
         if (n > 0) {
-            clr_buf_consume(buf, (size_t)n);
-            clr_stream_count_sent(s, (size_t)n);
+            sent = (size_t)n;
+            clr_stream_count_sent(s, sent);
         }
     }
-    if (buf->n > 0 && takes_writes(s)) {
-        clr_outq_push_heap(&s->out_, buf->p, (uint32_t)buf->n);
-        queued(s, buf->n);
+    if (buf->n > sent && takes_writes(s)) {
+        clr_outq_push_heap(&s->out_, buf->p, sent, (uint32_t)(buf->n - sent));
+        queued(s, buf->n - sent);
         clr_buf_init(buf);
     }
     clr_buf_clear(buf);
