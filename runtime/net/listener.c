@@ -96,11 +96,7 @@ static int resolve(const char *host, uint16_t port, struct sockaddr_storage *out
     if (rc != 0)
         return clr_error_set(err, CLR_EINVAL, "cannot resolve the host \"%s\": %s", host,
                              gai_strerror(rc));
-<<<<<<< Updated upstream
     CLR_ASSERT(list); /* what was resolved has an address */
-=======
-    CLR_ASSERT(list);
->>>>>>> Stashed changes
     struct addrinfo *chosen = list;
     for (struct addrinfo *it = list; it; it = it->ai_next) {
         if (it->ai_family == AF_INET) {
