@@ -33,8 +33,9 @@ typedef struct clr_app_request {
     unsigned is_websocket : 1, complete : 1, /* its body is */
         end_sent : 1,                        /* to the worker */
         continue_due : 1,                    /* the client waits for 100 */
-        kept : 1,  /* `body` is what the worker has, for another if it does not take it */
-        split : 1, /* the worker has more of the body than is kept */
+        kept : 1,    /* `body` is what the worker has, for another if it does not take it */
+        unbegun : 1, /* by its worker, which is gone */
+        split : 1,   /* the worker has more of the body than is kept */
         drains : 1, sends_file : 1, file_ends : 1, /* the response */
         told : 1,    /* the worker knows that it is gone, or will when it has the messages before */
         closing : 1, /* the application closed the WebSocket */

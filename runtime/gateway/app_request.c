@@ -307,7 +307,7 @@ static void place_again(clr_app_request_t *r)
 {
     clr_app_leave_worker(r);
     r->state = CLR_APP_WAITING;
-    r->kept = r->end_sent = 0;
+    r->kept = r->end_sent = r->unbegun = 0;
     r->untaken = r->used = 0;
     r->since_ms = clr_loop_now(r->gw->loop);
     enqueue(r, true);
@@ -325,10 +325,22 @@ void clr_app_rejected(clr_app_request_t *r)
     clr_app_pump(gw);
 }
 
-/* What is done twice has the effect of once, and nothing of it was sent twice. */
+void clr_app_never_begun(clr_gateway_t *gw, uint64_t stream)
+{
+    clr_app_request_t *r = clr_dispatch_find(gw, stream, CLR_OBJECT_REQUEST);
+    if (!r || r->state != CLR_APP_ASKED)
+        return;
+    r->unbegun = 1;
+    r->tries--;
+}
+
+/* What is done twice has the effect of once, and nothing of it was sent twice; or nobody began it.
+ */
 static bool may_repeat(const clr_app_request_t *r)
 {
     clr_str_t method = r->x->head->method;
+    if (r->unbegun)
+        return !r->split;
     return r->tries < 2 && !r->x->head->has_body &&
            (clr_str_eq(method, CLR_STR("GET")) || clr_str_eq(method, CLR_STR("HEAD")) ||
             clr_str_eq(method, CLR_STR("OPTIONS")));

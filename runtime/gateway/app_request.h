@@ -43,6 +43,9 @@ void clr_app_pump(clr_gateway_t *gw);
 /* A worker is not ready any more. */
 void clr_app_worker_unready(clr_gateway_t *gw);
 
+/* The worker that is about to be gone did not begin the request (link/page.h): it is nobody's. */
+void clr_app_never_begun(clr_gateway_t *gw, uint64_t stream);
+
 /* A worker is gone, with all its requests; `requests` is its list of them. */
 void clr_app_worker_gone(clr_gateway_t *gw, clr_list_t *requests);
 

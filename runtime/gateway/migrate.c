@@ -2,6 +2,7 @@
 #include "gateway/migrate.h"
 
 #include "base/log.h"
+#include "gateway/app_request.h"
 #include "gateway/eio_app.h"
 #include "gateway/eio_held.h"
 #include "gateway/sio_socket.h"
@@ -33,6 +34,10 @@ static void take_all_back(clr_gateway_t *gw, clr_outbox_t *outbox, const clr_wor
     clr_frame_t frame;
     clr_outbox_drop_begun(outbox);
     while (clr_outbox_pop(outbox, &frame)) {
+        if (frame.type == CLR_FRAME_HTTP_REQUEST || frame.type == CLR_FRAME_WS_OPEN) {
+            clr_app_never_begun(gw, frame.stream);
+            continue;
+        }
         clr_eio_session_t *s = session_of(gw, &frame);
         if (!s)
             continue;

@@ -47,7 +47,7 @@ typedef struct asked {
 } asked_t;
 
 /* The next frame, which asks for a request or a WebSocket. Valid until the next frame is read. */
-CLR_UNUSED static asked_t app_asked(fake_t *f)
+CLR_UNUSED static asked_t app_unbegun(fake_t *f)
 {
     clr_frame_t frame = fake_frame(f);
     asked_t a = {.stream = frame.stream, .flags = frame.flags};
@@ -60,6 +60,14 @@ CLR_UNUSED static asked_t app_asked(fake_t *f)
         a.body = clr_read_str(&r);
     a.head = clr_read_request(&r);
     EXPECT_EQ(clr_reader_done(&r), 0);
+    return a;
+}
+
+/* The same, and the worker begins it. */
+CLR_UNUSED static asked_t app_asked(fake_t *f)
+{
+    asked_t a = app_unbegun(f);
+    clr_page_begin(f->page);
     return a;
 }
 

@@ -371,6 +371,39 @@ TEST(app_request_that_may_have_had_an_effect_is_502)
     fixture_close();
 }
 
+TEST(app_request_that_nobody_began_goes_to_another)
+{
+    fake_t a, b;
+    app_setup(&a);
+    int begun = request("POST", "/begun", "", "1");
+    (void)app_asked(&a);
+    int fresh = request("POST", "/fresh", "", "2");
+    (void)app_unbegun(&a);
+    fake_close(&a);
+    expect_answer(begun, 502, NULL);
+    app_open(&b, 1, 10);
+    asked_t asked = app_asked(&b);
+    EXPECT_STR_C(asked.head.target, "/fresh");
+    EXPECT_STR_C(asked.body, "2");
+    EXPECT_EQ(asked.flags, END);
+    answer(&b, asked.stream, "ok");
+    expect_answer(fresh, 200, "ok");
+    app_teardown(&b);
+}
+
+TEST(app_request_that_nobody_began_is_lost_with_a_part_of_its_body)
+{
+    fake_t f;
+    app_setup(&f);
+    int fd = request("POST", "/", "Content-Length: 5\r\nExpect: 100-continue\r\n", NULL);
+    (void)app_unbegun(&f);
+    loopback_send(&loop, fd, CLR_STR("ab"));
+    fake_expect(&f, CLR_FRAME_HTTP_BODY);
+    fake_close(&f);
+    expect_answer(fd, 502, NULL);
+    fixture_close();
+}
+
 TEST(app_request_response_is_cut_with_its_worker)
 {
     fake_t f;
@@ -540,6 +573,8 @@ TEST_MAIN(T(app_request_is_404_without_an_application), T(app_request_get_is_one
           T(app_request_that_left_the_queue_is_not_sent), T(app_request_queue_is_bounded),
           T(app_request_waits_for_the_next_worker_and_is_repeated_once),
           T(app_request_that_may_have_had_an_effect_is_502),
+          T(app_request_that_nobody_began_goes_to_another),
+          T(app_request_that_nobody_began_is_lost_with_a_part_of_its_body),
           T(app_request_response_is_cut_with_its_worker),
           T(app_request_is_refused_after_a_while_without_workers),
           T(app_request_rejected_goes_to_another), T(app_request_rejected_by_all_is_503),
