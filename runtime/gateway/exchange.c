@@ -125,10 +125,18 @@ static void write_chunk(clr_exchange_t *x, clr_str_t piece)
     clr_stream_write(x->conn->stream, CLR_STR("\r\n"));
 }
 
+/* Whose body it is shows by the path. */
+static CLR_COLD void complain(const clr_exchange_t *x, const char *what)
+{
+    clr_str_t path = x->head ? x->head->path : CLR_STR("?");
+    clr_log_warn("http", "the response body of %.*s is %s", (int)(path.n < 200 ? path.n : 200),
+                 path.p, what);
+}
+
 uint64_t clr_exchange_take_length(clr_exchange_t *x, uint64_t count)
 {
     if (x->length_ != UINT64_MAX && count > x->length_ - x->sent_) {
-        clr_log_warn("http", "a response body is longer than its Content-Length; the rest is cut");
+        complain(x, "longer than its Content-Length; the rest is cut");
         count = x->length_ - x->sent_;
         x->close_after_ = 1;
     }
@@ -168,7 +176,7 @@ void clr_exchange_finish_trailers(clr_exchange_t *x, clr_str_t trailers)
         clr_stream_write(x->conn->stream, CLR_STR("\r\n"));
     }
     if (is_short) { /* without its end */
-        clr_log_warn("http", "a response body is shorter than its Content-Length");
+        complain(x, "shorter than its Content-Length");
         x->close_after_ = 1;
     }
     clr_compress_end(x);

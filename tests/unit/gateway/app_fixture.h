@@ -187,6 +187,25 @@ CLR_UNUSED static clr_buf_t app_read_all(int fd)
     return got;
 }
 
+/* A request whose connection ends with the response, so that all of it can be read. */
+CLR_UNUSED static int app_ask(const char *method, const char *version, const char *headers)
+{
+    clr_buf_t out = {0};
+    int fd = fixture_connect();
+    clr_buf_printf(&out, "%s / HTTP/1.%s\r\nHost: h\r\n%s\r\n", method, version, headers);
+    loopback_send(&loop, fd, clr_buf_str(&out));
+    clr_buf_deinit(&out);
+    return fd;
+}
+
+#define APP_CLOSING "Connection: close\r\n"
+
+CLR_UNUSED static void app_expect_text(clr_buf_t got, const char *text)
+{
+    if (!buf_has(&got, text))
+        TEST_FAIL_("\"%.*s\" has no \"%s\"", CLR_STR_ARG(clr_buf_str(&got)), text);
+}
+
 /* Turns the loop some times: what was to happen has happened. */
 CLR_UNUSED static void app_settle(void)
 {

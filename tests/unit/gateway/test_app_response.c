@@ -1,49 +1,15 @@
-/* The application's response: how it is framed, flow to a slow client, files, and what is wrong. */
+/* The application's response: how it is framed, flow to a slow client, and what is wrong. */
 #include "app_fixture.h"
 
 #define END CLR_FRAME_END
-
-static const char *temp_path(void)
-{
-    static char path[64];
-    snprintf(path, sizeof(path), "/tmp/clr_app_response.%d", (int)getpid());
-    return path;
-}
-
-static void write_temp(clr_str_t bytes)
-{
-    int fd = open(temp_path(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    EXPECT(fd >= 0);
-    EXPECT_EQ(write(fd, bytes.p, bytes.n), (ssize_t)bytes.n);
-    close(fd);
-}
-
-/* A request whose connection ends with the response, so that all of it can be read. */
-static int ask(const char *method, const char *version, const char *headers)
-{
-    clr_buf_t out = {0};
-    int fd = fixture_connect();
-    clr_buf_printf(&out, "%s / HTTP/1.%s\r\nHost: h\r\n%s\r\n", method, version, headers);
-    loopback_send(&loop, fd, clr_buf_str(&out));
-    clr_buf_deinit(&out);
-    return fd;
-}
-
-#define CLOSING "Connection: close\r\n"
 
 /* The whole answer to one START frame. */
 static clr_buf_t answer_to(fake_t *f, const char *method, uint8_t flags, uint16_t status,
                            const char *headers, const char *body)
 {
-    int fd = ask(method, "1", CLOSING);
+    int fd = app_ask(method, "1", APP_CLOSING);
     app_start(f, app_asked(f).stream, flags, status, headers, body);
     return app_read_all(fd);
-}
-
-static void expect_text(clr_buf_t got, const char *text)
-{
-    if (!buf_has(&got, text))
-        TEST_FAIL_("\"%.*s\" has no \"%s\"", CLR_STR_ARG(clr_buf_str(&got)), text);
 }
 
 /* ---- framing ---- */
@@ -53,13 +19,13 @@ TEST(app_response_length_is_exact_when_the_body_is_there)
     fake_t f;
     app_setup(&f);
     clr_buf_t got = answer_to(&f, "GET", END, 201, "a: b", "12345");
-    expect_text(got, "HTTP/1.1 201 Created\r\n");
-    expect_text(got, "a: b\r\nContent-Length: 5\r\n");
-    expect_text(got, "\r\n\r\n12345");
+    app_expect_text(got, "HTTP/1.1 201 Created\r\n");
+    app_expect_text(got, "a: b\r\nContent-Length: 5\r\n");
+    app_expect_text(got, "\r\n\r\n12345");
     EXPECT(!buf_has(&got, "chunked"));
     clr_buf_deinit(&got);
     got = answer_to(&f, "GET", END, 200, NULL, "");
-    expect_text(got, "Content-Length: 0\r\n");
+    app_expect_text(got, "Content-Length: 0\r\n");
     clr_buf_deinit(&got);
     app_teardown(&f);
 }
@@ -68,7 +34,7 @@ TEST(app_response_keeps_the_applications_length)
 {
     fake_t f;
     app_setup(&f);
-    int fd = ask("GET", "1", "");
+    int fd = app_ask("GET", "1", "");
     uint64_t stream = app_asked(&f).stream;
     app_start(&f, stream, 0, 200, "content-length: 6", "abc");
     fake_text(&f, CLR_FRAME_HTTP_DATA, END, stream, "def");
@@ -86,7 +52,8 @@ TEST(app_response_streams_in_chunks_on_11_and_until_close_on_10)
     for (int minor = 0; minor <= 1; minor++) {
         fake_t f;
         app_setup(&f);
-        int fd = ask("GET", minor ? "1" : "0", minor ? CLOSING : "Connection: keep-alive\r\n");
+        int fd =
+            app_ask("GET", minor ? "1" : "0", minor ? APP_CLOSING : "Connection: keep-alive\r\n");
         asked_t a = app_asked(&f);
         EXPECT_EQ(a.head.http_minor, minor);
         app_start(&f, a.stream, 0, 200, NULL, "");
@@ -95,8 +62,8 @@ TEST(app_response_streams_in_chunks_on_11_and_until_close_on_10)
         fake_text(&f, CLR_FRAME_HTTP_DATA, END, a.stream, "three");
         clr_buf_t got = app_read_all(fd);
         EXPECT_EQ(buf_has(&got, "Transfer-Encoding: chunked\r\n"), minor);
-        expect_text(got,
-                    minor ? "\r\n\r\n3\r\none\r\n5\r\nthree\r\n0\r\n\r\n" : "\r\n\r\nonethree");
+        app_expect_text(got,
+                        minor ? "\r\n\r\n3\r\none\r\n5\r\nthree\r\n0\r\n\r\n" : "\r\n\r\nonethree");
         clr_buf_deinit(&got);
         app_teardown(&f);
     }
@@ -107,22 +74,22 @@ TEST(app_response_head_and_statuses_without_body)
     fake_t f;
     app_setup(&f);
     clr_buf_t got = answer_to(&f, "HEAD", END, 200, "content-length: 12", "");
-    expect_text(got, "Content-Length: 12\r\n");
+    app_expect_text(got, "Content-Length: 12\r\n");
     EXPECT(clr_str_eq(clr_str_from(clr_buf_str(&got), got.n - 4), CLR_STR("\r\n\r\n")));
     clr_buf_deinit(&got);
     got = answer_to(&f, "HEAD", END, 200, NULL, "");
     EXPECT(!buf_has(&got, "Content-Length"));
     clr_buf_deinit(&got);
     got = answer_to(&f, "HEAD", END, 200, NULL, "hello");
-    expect_text(got, "Content-Length: 5\r\n");
+    app_expect_text(got, "Content-Length: 5\r\n");
     EXPECT(!buf_has(&got, "hello"));
     clr_buf_deinit(&got);
     got = answer_to(&f, "GET", END, 204, "content-length: 0", "hello");
     EXPECT(!buf_has(&got, "Content-Length") && !buf_has(&got, "hello"));
     clr_buf_deinit(&got);
     got = answer_to(&f, "GET", END, 304, "content-length: 77|etag: \"x\"", "");
-    expect_text(got, "content-length: 77\r\n");
-    expect_text(got, "etag: \"x\"\r\n");
+    app_expect_text(got, "content-length: 77\r\n");
+    app_expect_text(got, "etag: \"x\"\r\n");
     EXPECT(clr_str_eq(clr_str_from(clr_buf_str(&got), got.n - 4), CLR_STR("\r\n\r\n")));
     clr_buf_deinit(&got);
     app_teardown(&f);
@@ -132,7 +99,7 @@ TEST(app_response_head_may_stream)
 {
     fake_t f;
     app_setup(&f);
-    int fd = ask("HEAD", "1", CLOSING);
+    int fd = app_ask("HEAD", "1", APP_CLOSING);
     uint64_t stream = app_asked(&f).stream;
     app_start(&f, stream, 0, 200, NULL, "some");
     fake_text(&f, CLR_FRAME_HTTP_DATA, END, stream, "more");
@@ -146,16 +113,16 @@ TEST(app_response_connection_headers_are_ours)
 {
     fake_t f;
     app_setup(&f);
-    int fd = ask("GET", "1", "");
+    int fd = app_ask("GET", "1", "");
     uint64_t stream = app_asked(&f).stream;
     app_start(&f, stream, END, 200,
               "transfer-encoding: chunked|connection: close|keep-alive: x|upgrade: y|"
               "date: Sun, 06 Nov 1994 08:49:37 GMT|server: mine",
               "hi");
     clr_buf_t got = app_read_all(fd);
-    expect_text(got, "Content-Length: 2\r\nConnection: close\r\n\r\nhi");
-    expect_text(got, "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
-    expect_text(got, "server: mine\r\n");
+    app_expect_text(got, "Content-Length: 2\r\nConnection: close\r\n\r\nhi");
+    app_expect_text(got, "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+    app_expect_text(got, "server: mine\r\n");
     EXPECT(!buf_has(&got, "Date: ") && !buf_has(&got, "chunked"));
     EXPECT(!buf_has(&got, "keep-alive") && !buf_has(&got, "upgrade"));
     clr_buf_deinit(&got);
@@ -166,11 +133,11 @@ TEST(app_response_longer_than_declared_is_cut_and_closed)
 {
     fake_t f;
     app_setup(&f);
-    int fd = ask("GET", "1", "");
+    int fd = app_ask("GET", "1", "");
     app_start(&f, app_asked(&f).stream, END, 200, "content-length: 3", "abcdef");
     clr_buf_t got = app_read_all(fd);
-    expect_text(got, "Content-Length: 3\r\n");
-    expect_text(got, "\r\n\r\nabc");
+    app_expect_text(got, "Content-Length: 3\r\n");
+    app_expect_text(got, "\r\n\r\nabc");
     EXPECT(!buf_has(&got, "abcd"));
     clr_buf_deinit(&got);
     app_teardown(&f);
@@ -180,10 +147,10 @@ TEST(app_response_shorter_than_declared_closes)
 {
     fake_t f;
     app_setup(&f);
-    int fd = ask("GET", "1", "");
+    int fd = app_ask("GET", "1", "");
     app_start(&f, app_asked(&f).stream, END, 200, "content-length: 9", "abc");
     clr_buf_t got = app_read_all(fd);
-    expect_text(got, "\r\n\r\nabc");
+    app_expect_text(got, "\r\n\r\nabc");
     clr_buf_deinit(&got);
     app_teardown(&f);
 }
@@ -192,7 +159,7 @@ TEST(app_response_with_a_bad_length_is_500)
 {
     fake_t f;
     app_setup(&f);
-    int fd = ask("GET", "1", "");
+    int fd = app_ask("GET", "1", "");
     uint64_t stream = app_asked(&f).stream;
     app_start(&f, stream, 0, 200, "content-length: 3|content-length: 4", "abc");
     expect_answer(fd, 500, NULL);
@@ -232,7 +199,7 @@ TEST(app_response_a_second_start_is_a_violation)
 {
     fake_t f;
     app_setup(&f);
-    int fd = ask("GET", "1", "");
+    int fd = app_ask("GET", "1", "");
     uint64_t stream = app_asked(&f).stream;
     app_start(&f, stream, 0, 200, NULL, "a");
     app_start(&f, stream, 0, 200, NULL, "b");
@@ -247,11 +214,11 @@ TEST(app_response_may_come_before_the_body)
 {
     fake_t f;
     app_setup(&f);
-    int fd = ask("POST", "1", "Content-Length: 4\r\nExpect: 100-continue\r\n");
+    int fd = app_ask("POST", "1", "Content-Length: 4\r\nExpect: 100-continue\r\n");
     app_start(&f, app_asked(&f).stream, END, 200, NULL, "early");
     clr_buf_t got = app_read_all(fd);
-    expect_text(got, "early");
-    expect_text(got, "Connection: close\r\n");
+    app_expect_text(got, "early");
+    app_expect_text(got, "Connection: close\r\n");
     clr_buf_deinit(&got);
     app_teardown(&f);
 }
@@ -262,7 +229,7 @@ TEST(app_response_early_hints)
 {
     fake_t f;
     app_setup(&f);
-    int fd = ask("GET", "1", CLOSING);
+    int fd = app_ask("GET", "1", APP_CLOSING);
     uint64_t stream = app_asked(&f).stream;
     app_headers(&f, CLR_FRAME_HTTP_HINT, stream, "link: </a.css>; rel=preload|link: </b>");
     app_start(&f, stream, 0, 200, NULL, "x");
@@ -274,7 +241,7 @@ TEST(app_response_early_hints)
                                   "link: </b>\r\n\r\nHTTP/1.1 200 OK\r\n")));
     EXPECT(!buf_has(&got, "late"));
     clr_buf_deinit(&got);
-    fd = ask("GET", "0", "");
+    fd = app_ask("GET", "0", "");
     stream = app_asked(&f).stream;
     app_headers(&f, CLR_FRAME_HTTP_HINT, stream, "link: </a>");
     app_start(&f, stream, END, 200, NULL, "x");
@@ -289,15 +256,15 @@ TEST(app_response_trailers_for_those_who_take_them)
     static const struct {
         const char *version, *headers, *start, *end;
     } cases[] = {
-        {"1", CLOSING "TE: trailers\r\n", NULL, "4\r\nbody\r\n0\r\nx-sum: 7\r\n\r\n"},
-        {"1", CLOSING, NULL, "4\r\nbody\r\n0\r\n\r\n"},
-        {"1", CLOSING "TE: trailers\r\n", "content-length: 4", "\r\n\r\nbody"},
+        {"1", APP_CLOSING "TE: trailers\r\n", NULL, "4\r\nbody\r\n0\r\nx-sum: 7\r\n\r\n"},
+        {"1", APP_CLOSING, NULL, "4\r\nbody\r\n0\r\n\r\n"},
+        {"1", APP_CLOSING "TE: trailers\r\n", "content-length: 4", "\r\n\r\nbody"},
         {"0", "TE: trailers\r\n", NULL, "\r\n\r\nbody"},
     };
     fake_t f;
     app_setup(&f);
     for (size_t i = 0; i < clr_array_len(cases); i++) {
-        int fd = ask("GET", cases[i].version, cases[i].headers);
+        int fd = app_ask("GET", cases[i].version, cases[i].headers);
         uint64_t stream = app_asked(&f).stream;
         app_start(&f, stream, CLR_FRAME_TRAILERS, 200, cases[i].start, "body");
         app_headers(&f, CLR_FRAME_HTTP_TRAILERS, stream, "x-sum: 7");
@@ -327,7 +294,7 @@ TEST(app_response_window_follows_the_client)
 {
     fake_t f;
     app_setup(&f);
-    int fd = ask("GET", "1", "");
+    int fd = app_ask("GET", "1", "");
     asked_t a = app_asked(&f);
     uint64_t stream = a.stream;
     app_start(&f, stream, 0, 200, NULL, "");
@@ -367,7 +334,7 @@ TEST(app_response_window_is_at_most_what_a_client_may_have_queued)
     fixture_defaults();
     options.max_buffered = 5000;
     app_setup(&f);
-    int fd = ask("GET", "1", "");
+    int fd = app_ask("GET", "1", "");
     EXPECT_EQ(app_asked(&f).window, 5000);
     close(fd);
     app_teardown(&f);
@@ -377,7 +344,7 @@ TEST(app_response_beyond_the_window_is_a_violation)
 {
     fake_t f;
     app_setup(&f);
-    int fd = ask("GET", "1", "");
+    int fd = app_ask("GET", "1", "");
     asked_t a = app_asked(&f);
     app_start(&f, a.stream, 0, 200, NULL, "");
     clr_app_request_t *r = clr_dispatch_find(&gw, a.stream, CLR_OBJECT_REQUEST);
@@ -396,7 +363,7 @@ TEST(app_response_of_a_client_that_reads_nothing_ends)
     fixture_defaults();
     options.body_timeout_ms = 50;
     app_setup(&f);
-    int fd = ask("GET", "1", "");
+    int fd = app_ask("GET", "1", "");
     asked_t a = app_asked(&f);
     app_start(&f, a.stream, 0, 200, NULL, "");
     uint32_t left = a.window;
@@ -419,174 +386,21 @@ TEST(app_response_abort_cuts_what_began)
 {
     fake_t f;
     app_setup(&f);
-    int fd = ask("GET", "1", "");
+    int fd = app_ask("GET", "1", "");
     uint64_t stream = app_asked(&f).stream;
     app_start(&f, stream, 0, 200, NULL, "some");
     fake_text(&f, CLR_FRAME_HTTP_ABORT, 0, stream, "the application raised");
     clr_buf_t got = app_read_all(fd);
-    expect_text(got, "4\r\nsome\r\n");
+    app_expect_text(got, "4\r\nsome\r\n");
     EXPECT(!buf_has(&got, "0\r\n\r\n"));
     clr_buf_deinit(&got);
-    fd = ask("GET", "1", "");
+    fd = app_ask("GET", "1", "");
     stream = app_asked(&f).stream;
     fake_text(&f, CLR_FRAME_HTTP_ABORT, 0, stream, "before anything");
     got = app_read_all(fd);
     EXPECT_EQ(got.n, 0);
     clr_buf_deinit(&got);
     EXPECT_EQ(app_count(), 0);
-    app_teardown(&f);
-}
-
-/* ---- files ---- */
-
-static void ask_file(fake_t *f, uint64_t *stream, int *fd, const char *headers)
-{
-    *fd = ask("GET", "1", CLOSING);
-    *stream = app_asked(f).stream;
-    app_start(f, *stream, 0, 200, headers, "");
-}
-
-TEST(app_response_file_by_its_path)
-{
-    fake_t f;
-    app_setup(&f);
-    write_temp(CLR_STR("0123456789"));
-    uint64_t stream;
-    int fd;
-    ask_file(&f, &stream, &fd, "content-length: 10");
-    app_file(&f, stream, END, temp_path(), 0, CLR_FILE_REST);
-    EXPECT_EQ(app_number(fake_expect(&f, CLR_FRAME_HTTP_FILE_DONE)), 0);
-    clr_buf_t got = app_read_all(fd);
-    expect_text(got, "Content-Length: 10\r\n");
-    expect_text(got, "\r\n\r\n0123456789");
-    clr_buf_deinit(&got);
-    EXPECT_EQ(app_count(), 0);
-    unlink(temp_path());
-    app_teardown(&f);
-}
-
-TEST(app_response_file_parts_among_other_data)
-{
-    fake_t f;
-    app_setup(&f);
-    write_temp(CLR_STR("0123456789"));
-    uint64_t stream;
-    int fd;
-    ask_file(&f, &stream, &fd, NULL);
-    fake_text(&f, CLR_FRAME_HTTP_DATA, 0, stream, "<");
-    app_file(&f, stream, 0, temp_path(), 2, 3);
-    EXPECT_EQ(app_number(fake_expect(&f, CLR_FRAME_HTTP_FILE_DONE)), 0);
-    app_file(&f, stream, 0, temp_path(), 8, 100); /* as much as there is */
-    EXPECT_EQ(app_number(fake_expect(&f, CLR_FRAME_HTTP_FILE_DONE)), 0);
-    app_file(&f, stream, 0, temp_path(), 50, CLR_FILE_REST);
-    EXPECT_EQ(app_number(fake_expect(&f, CLR_FRAME_HTTP_FILE_DONE)), 0);
-    fake_text(&f, CLR_FRAME_HTTP_DATA, END, stream, ">");
-    clr_buf_t got = app_read_all(fd);
-    expect_text(got, "\r\n\r\n1\r\n<\r\n3\r\n234\r\n2\r\n89\r\n1\r\n>\r\n0\r\n\r\n");
-    clr_buf_deinit(&got);
-    unlink(temp_path());
-    app_teardown(&f);
-}
-
-TEST(app_response_file_large_and_whole)
-{
-    enum { SIZE = 5 << 20 };
-    fake_t f;
-    app_setup(&f);
-    clr_buf_t bytes = {0};
-    char *to = clr_buf_reserve(&bytes, SIZE);
-    for (size_t i = 0; i < SIZE; i++)
-        to[i] = (char)(i * 7 + i / 251);
-    bytes.n = SIZE;
-    write_temp(clr_buf_str(&bytes));
-    uint64_t stream;
-    int fd;
-    char length[40];
-    snprintf(length, sizeof(length), "content-length: %d", SIZE);
-    ask_file(&f, &stream, &fd, length);
-    app_file(&f, stream, END, temp_path(), 0, CLR_FILE_REST);
-    clr_buf_t got = app_read_all(fd);
-    EXPECT_EQ(app_number(fake_expect(&f, CLR_FRAME_HTTP_FILE_DONE)), 0);
-    const char *body = memmem(got.p, got.n, "\r\n\r\n", 4);
-    EXPECT(body != NULL);
-    EXPECT_EQ(got.p + got.n - (body + 4), SIZE);
-    EXPECT(memcmp(body + 4, bytes.p, SIZE) == 0);
-    clr_buf_deinit(&got);
-    clr_buf_deinit(&bytes);
-    unlink(temp_path());
-    app_teardown(&f);
-}
-
-TEST(app_response_file_that_cannot_be_sent)
-{
-    static const struct {
-        const char *path;
-        int error;
-    } cases[] = {
-        {"/nowhere/at/all", ENOENT}, {"/dev/null", EINVAL}, {"/tmp", EINVAL}, {"", EINVAL}};
-    fake_t f;
-    app_setup(&f);
-    for (size_t i = 0; i < clr_array_len(cases); i++) {
-        uint64_t stream;
-        int fd;
-        ask_file(&f, &stream, &fd, NULL);
-        app_file(&f, stream, 0, cases[i].path, 0, CLR_FILE_REST);
-        EXPECT_EQ(app_number(fake_expect(&f, CLR_FRAME_HTTP_FILE_DONE)), cases[i].error);
-        fake_text(&f, CLR_FRAME_HTTP_DATA, END, stream, "instead"); /* the application may go on */
-        clr_buf_t got = app_read_all(fd);
-        expect_text(got, "7\r\ninstead\r\n0\r\n\r\n");
-        clr_buf_deinit(&got);
-        ask_file(&f, &stream, &fd, NULL);
-        app_file(&f, stream, END, cases[i].path, 0, CLR_FILE_REST);
-        EXPECT_EQ(app_number(fake_expect(&f, CLR_FRAME_HTTP_FILE_DONE)), cases[i].error);
-        got = app_read_all(fd);
-        EXPECT(!buf_has(&got, "0\r\n\r\n"));
-        clr_buf_deinit(&got);
-    }
-    EXPECT_EQ(app_count(), 0);
-    app_teardown(&f);
-}
-
-TEST(app_response_data_during_a_file_is_a_violation)
-{
-    enum { SIZE = 32 << 20 };
-    fake_t f;
-    app_setup(&f);
-    clr_buf_t bytes = {0};
-    memset(clr_buf_reserve(&bytes, SIZE), 'x', SIZE);
-    bytes.n = SIZE;
-    write_temp(clr_buf_str(&bytes));
-    clr_buf_deinit(&bytes);
-    uint64_t stream;
-    int fd;
-    ask_file(&f, &stream, &fd, NULL);
-    app_file(&f, stream, 0, temp_path(), 0, CLR_FILE_REST); /* nobody reads */
-    fake_text(&f, CLR_FRAME_HTTP_DATA, 0, stream, "x");
-    fake_wait_gone(&f);
-    EXPECT_EQ(f.gone_reason, CLR_EPROTO);
-    close(fd);
-    unlink(temp_path());
-    app_teardown(&f);
-}
-
-TEST(app_response_file_to_a_client_that_leaves)
-{
-    enum { SIZE = 32 << 20 };
-    fake_t f;
-    app_setup(&f);
-    clr_buf_t bytes = {0};
-    memset(clr_buf_reserve(&bytes, SIZE), 'x', SIZE);
-    bytes.n = SIZE;
-    write_temp(clr_buf_str(&bytes));
-    clr_buf_deinit(&bytes);
-    uint64_t stream;
-    int fd;
-    ask_file(&f, &stream, &fd, NULL);
-    app_file(&f, stream, END, temp_path(), 0, CLR_FILE_REST);
-    close(fd);
-    EXPECT_EQ(fake_expect(&f, CLR_FRAME_HTTP_GONE).stream, stream);
-    EXPECT_EQ(app_count(), 0);
-    unlink(temp_path());
     app_teardown(&f);
 }
 
@@ -604,8 +418,4 @@ TEST_MAIN(T(app_response_length_is_exact_when_the_body_is_there),
           T(app_response_window_is_at_most_what_a_client_may_have_queued),
           T(app_response_beyond_the_window_is_a_violation),
           T(app_response_of_a_client_that_reads_nothing_ends),
-          T(app_response_abort_cuts_what_began), T(app_response_file_by_its_path),
-          T(app_response_file_parts_among_other_data), T(app_response_file_large_and_whole),
-          T(app_response_file_that_cannot_be_sent),
-          T(app_response_data_during_a_file_is_a_violation),
-          T(app_response_file_to_a_client_that_leaves))
+          T(app_response_abort_cuts_what_began))

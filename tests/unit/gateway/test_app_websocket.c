@@ -1,76 +1,5 @@
-/* WebSockets of the application: handshake, messages both ways, flow, closing, pings. */
-#include "app_fixture.h"
-
-#define UPGRADE                                                                                    \
-    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"                   \
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-
-/* Asks; the handshake is not answered yet. */
-static asked_t ask(fake_t *f, ws_t *ws, const char *headers)
-{
-    char all[500];
-    *ws = (ws_t){0};
-    snprintf(all, sizeof(all), UPGRADE "%s", headers);
-    ws->fd = request("GET", "/chat?x=1", all, NULL);
-    return app_asked(f);
-}
-
-static void read_accept(ws_t *ws, clr_buf_t *head)
-{
-    EXPECT(loopback_read_text(&loop, ws->fd, &ws->in, "\r\n\r\n"));
-    EXPECT(buf_has(&ws->in, "HTTP/1.1 101 Switching Protocols\r\n"));
-    const char *end = memmem(ws->in.p, ws->in.n, "\r\n\r\n", 4);
-    size_t n = (size_t)(end - ws->in.p) + 4;
-    if (head)
-        clr_buf_append(head, ws->in.p, n);
-    clr_buf_consume(&ws->in, n);
-}
-
-/* An open WebSocket; returns its stream. */
-static uint64_t open_ws(fake_t *f, ws_t *ws)
-{
-    uint64_t stream = ask(f, ws, "").stream;
-    app_accept(f, stream, "", NULL);
-    read_accept(ws, NULL);
-    return stream;
-}
-
-static void expect_gone(fake_t *f, uint64_t stream, uint16_t code, const char *reason)
-{
-    clr_frame_t frame = fake_expect(f, CLR_FRAME_WS_GONE);
-    clr_reader_t r = clr_reader(frame.payload);
-    EXPECT_EQ(frame.stream, stream);
-    EXPECT_EQ(clr_read_u16(&r), code);
-    EXPECT_STR_C(clr_read_str(&r), reason);
-    EXPECT_EQ(clr_reader_done(&r), 0);
-}
-
-static void send_close(ws_t *ws, uint16_t code, const char *reason)
-{
-    char payload[125];
-    payload[0] = (char)(code >> 8);
-    payload[1] = (char)(code & 255);
-    memcpy(payload + 2, reason, strlen(reason));
-    ws_send(ws, 0x88, clr_str(payload, 2 + strlen(reason)));
-}
-
-/* The close frame that comes next. */
-static void expect_close(ws_t *ws, uint16_t code, const char *reason)
-{
-    uint8_t first;
-    clr_str_t payload = ws_receive(ws, &first);
-    EXPECT_EQ(first, 0x88);
-    EXPECT(payload.n >= 2);
-    EXPECT_EQ((uint8_t)payload.p[0] << 8 | (uint8_t)payload.p[1], code);
-    EXPECT_STR_C(clr_str_from(payload, 2), reason);
-}
-
-static void finish(fake_t *f, ws_t *ws)
-{
-    ws_close(ws);
-    LOOPBACK_UNTIL(&loop, -1, app_count() == 0);
-    app_teardown(f);
-}
+/* WebSockets of the application: handshake, messages both ways, flow. */
+#include "app_ws_fixture.h"
 
 /* ---- the handshake ---- */
 
@@ -79,7 +8,7 @@ TEST(app_websocket_opens_when_the_application_accepts)
     fake_t f;
     ws_t ws;
     app_setup(&f);
-    asked_t a = ask(&f, &ws, "Sec-WebSocket-Protocol: chat, superchat\r\n");
+    asked_t a = app_ws_ask(&f, &ws, "Sec-WebSocket-Protocol: chat, superchat\r\n");
     EXPECT_EQ(a.head.transport, CLR_TRANSPORT_WEBSOCKET);
     EXPECT_STR_C(a.head.target, "/chat?x=1");
     EXPECT_EQ(a.window, 256 << 10);
@@ -88,13 +17,13 @@ TEST(app_websocket_opens_when_the_application_accepts)
     loopback_receive(ws.fd, &head);
     EXPECT_EQ(head.n, 0);
     app_accept(&f, a.stream, "superchat", "set-cookie: a=b|sec-websocket-accept: no");
-    read_accept(&ws, &head);
+    app_ws_read_accept(&ws, &head);
     EXPECT(buf_has(&head, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
     EXPECT(buf_has(&head, "Sec-WebSocket-Protocol: superchat\r\n"));
     EXPECT(buf_has(&head, "set-cookie: a=b\r\n"));
     EXPECT_EQ(buf_count(&head, "ccept: "), 1);
     clr_buf_deinit(&head);
-    finish(&f, &ws);
+    app_ws_finish(&f, &ws);
 }
 
 TEST(app_websocket_bad_handshakes_reach_no_worker)
@@ -112,7 +41,7 @@ TEST(app_websocket_bad_handshakes_reach_no_worker)
                           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n",
                           NULL),
                   400, NULL);
-    expect_answer(request("POST", "/", UPGRADE, "x"), 400, NULL);
+    expect_answer(request("POST", "/", APP_UPGRADE, "x"), 400, NULL);
     fake_expect_nothing(&f);
     EXPECT_EQ(app_count(), 0);
     app_teardown(&f);
@@ -135,9 +64,9 @@ TEST(app_websocket_closed_before_it_is_accepted_is_403)
     fake_t f;
     ws_t ws;
     app_setup(&f);
-    uint64_t stream = ask(&f, &ws, "").stream;
+    uint64_t stream = app_ws_ask(&f, &ws, "").stream;
     app_ws_close(&f, stream, 1000, "");
-    expect_gone(&f, stream, 1006, "");
+    app_expect_gone(&f, stream, 1006, "");
     response_t r = response(ws.fd);
     EXPECT_EQ(r.status, 403);
     EXPECT(head_has(&r, "Connection: close\r\n"));
@@ -151,7 +80,7 @@ TEST(app_websocket_denied_with_a_response)
     fake_t f;
     ws_t ws;
     app_setup(&f);
-    uint64_t stream = ask(&f, &ws, "").stream;
+    uint64_t stream = app_ws_ask(&f, &ws, "").stream;
     app_start(&f, stream, 0, 401, "www-authenticate: Basic|content-length: 4", "no");
     fake_text(&f, CLR_FRAME_HTTP_DATA, CLR_FRAME_END, stream, "pe");
     response_t r = response(ws.fd);
@@ -169,9 +98,9 @@ TEST(app_websocket_client_that_leaves_before_is_told)
     fake_t f;
     ws_t ws;
     app_setup(&f);
-    uint64_t stream = ask(&f, &ws, "").stream;
+    uint64_t stream = app_ws_ask(&f, &ws, "").stream;
     close(ws.fd);
-    expect_gone(&f, stream, 1006, "");
+    app_expect_gone(&f, stream, 1006, "");
     app_accept(&f, stream, "", NULL); /* finds nothing */
     fake_expect_nothing(&f);
     EXPECT(!f.gone);
@@ -183,12 +112,12 @@ TEST(app_websocket_frames_before_the_accept_wait)
     fake_t f;
     ws_t ws;
     app_setup(&f);
-    uint64_t stream = ask(&f, &ws, "").stream;
+    uint64_t stream = app_ws_ask(&f, &ws, "").stream;
     ws_text(&ws, "early");
     fake_expect_nothing(&f);
     app_accept(&f, stream, "", NULL);
     EXPECT_STR_C(app_text(fake_expect(&f, CLR_FRAME_WS_MESSAGE)), "early");
-    finish(&f, &ws);
+    app_ws_finish(&f, &ws);
 }
 
 TEST(app_websocket_accept_violations)
@@ -200,7 +129,7 @@ TEST(app_websocket_accept_violations)
         fake_t f;
         ws_t ws;
         app_open(&f, 1, 10);
-        uint64_t stream = ask(&f, &ws, "").stream;
+        uint64_t stream = app_ws_ask(&f, &ws, "").stream;
         if (i == 2)
             app_accept(&f, stream, "", NULL);
         app_accept(&f, stream, i == 0 ? "a b" : "", i == 1 ? "x: a\nb" : NULL);
@@ -220,7 +149,7 @@ TEST(app_websocket_messages_both_ways)
     fake_t f;
     ws_t ws;
     app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
+    uint64_t stream = app_ws_open(&f, &ws);
     ws_text(&ws, "h\xc3\xa9llo");
     clr_frame_t frame = fake_expect(&f, CLR_FRAME_WS_MESSAGE);
     EXPECT_EQ(frame.flags, 0);
@@ -238,7 +167,7 @@ TEST(app_websocket_messages_both_ways)
     ws_expect_binary(&ws, "\xff");
     fake_text(&f, CLR_FRAME_WS_SEND, 0, stream, "");
     ws_expect(&ws, "");
-    finish(&f, &ws);
+    app_ws_finish(&f, &ws);
 }
 
 TEST(app_websocket_text_that_is_no_utf8_is_a_violation)
@@ -246,11 +175,11 @@ TEST(app_websocket_text_that_is_no_utf8_is_a_violation)
     fake_t f;
     ws_t ws;
     app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
+    uint64_t stream = app_ws_open(&f, &ws);
     fake_text(&f, CLR_FRAME_WS_SEND, 0, stream, "\xff");
     fake_wait_gone(&f);
-    expect_close(&ws, 1012, "the worker is gone");
-    finish(&f, &ws);
+    app_ws_expect_close(&ws, 1012, "the worker is gone");
+    app_ws_finish(&f, &ws);
 }
 
 TEST(app_websocket_largest_message)
@@ -260,16 +189,16 @@ TEST(app_websocket_largest_message)
     fixture_defaults();
     options.ws_max_size = 1000;
     app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
+    uint64_t stream = app_ws_open(&f, &ws);
     char text[1002] = {0};
     memset(text, 'x', 1000);
     ws_text(&ws, text);
     EXPECT_EQ(app_text(fake_expect(&f, CLR_FRAME_WS_MESSAGE)).n, 1000);
     text[1000] = 'x';
     ws_text(&ws, text);
-    expect_close(&ws, 1009, "");
-    expect_gone(&f, stream, 1009, "");
-    finish(&f, &ws);
+    app_ws_expect_close(&ws, 1009, "");
+    app_expect_gone(&f, stream, 1009, "");
+    app_ws_finish(&f, &ws);
 }
 
 /* Sends what the socket takes. */
@@ -291,7 +220,7 @@ TEST(app_websocket_messages_flow_under_the_window)
     fake_t f;
     ws_t ws;
     app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
+    uint64_t stream = app_ws_open(&f, &ws);
     clr_buf_t frames = {0};
     for (uint32_t i = 0; i < COUNT; i++) {
         static const char head[] = {
@@ -320,7 +249,7 @@ TEST(app_websocket_messages_flow_under_the_window)
     }
     EXPECT_EQ(sent, frames.n);
     clr_buf_deinit(&frames);
-    finish(&f, &ws);
+    app_ws_finish(&f, &ws);
 }
 
 TEST(app_websocket_what_waits_comes_before_the_close)
@@ -328,7 +257,7 @@ TEST(app_websocket_what_waits_comes_before_the_close)
     fake_t f;
     ws_t ws;
     app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
+    uint64_t stream = app_ws_open(&f, &ws);
     clr_buf_t big = {0};
     memset(clr_buf_reserve(&big, CLR_REQUEST_WINDOW), 'x', CLR_REQUEST_WINDOW);
     big.n = CLR_REQUEST_WINDOW;
@@ -339,18 +268,18 @@ TEST(app_websocket_what_waits_comes_before_the_close)
     ws_text(&ws, "last");
     LOOPBACK_UNTIL(&loop, -1, r->body.n > 0);
     clr_ws_pause(r->ws, false);
-    send_close(&ws, 4000, "bye");
-    expect_close(&ws, 4000, "");
+    app_ws_send_close(&ws, 4000, "bye");
+    app_ws_expect_close(&ws, 4000, "");
     fake_expect_nothing(&f);
     EXPECT_EQ(app_count(), 1);
     fake_text(&f, CLR_FRAME_WS_SEND, 0, stream, "to nobody");
     app_take(&f, stream, CLR_REQUEST_WINDOW);
     EXPECT_EQ(fake_expect(&f, CLR_FRAME_HTTP_WINDOW).stream, stream);
     EXPECT_STR_C(app_text(fake_expect(&f, CLR_FRAME_WS_MESSAGE)), "last");
-    expect_gone(&f, stream, 4000, "bye");
+    app_expect_gone(&f, stream, 4000, "bye");
     EXPECT_EQ(app_count(), 0);
     clr_buf_deinit(&big);
-    finish(&f, &ws);
+    app_ws_finish(&f, &ws);
 }
 
 TEST(app_websocket_what_waits_is_dropped_when_the_application_is_done)
@@ -358,18 +287,18 @@ TEST(app_websocket_what_waits_is_dropped_when_the_application_is_done)
     fake_t f;
     ws_t ws;
     app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
+    uint64_t stream = app_ws_open(&f, &ws);
     clr_app_request_t *r = clr_dispatch_find(&gw, stream, CLR_OBJECT_REQUEST);
     r->untaken = CLR_REQUEST_WINDOW;
     ws_text(&ws, "never taken");
     LOOPBACK_UNTIL(&loop, -1, r->body.n > 0);
     clr_ws_pause(r->ws, false);
-    send_close(&ws, 1000, "");
+    app_ws_send_close(&ws, 1000, "");
     LOOPBACK_UNTIL(&loop, -1, r->state == CLR_APP_CLOSED);
     app_ws_close(&f, stream, 1000, "");
     LOOPBACK_UNTIL(&loop, -1, app_count() == 0);
     fake_expect_nothing(&f);
-    finish(&f, &ws);
+    app_ws_finish(&f, &ws);
 }
 
 TEST(app_websocket_window_follows_the_client)
@@ -377,7 +306,7 @@ TEST(app_websocket_window_follows_the_client)
     fake_t f;
     ws_t ws;
     app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
+    uint64_t stream = app_ws_open(&f, &ws);
     clr_buf_t big = {0};
     memset(clr_buf_reserve(&big, 200000), 'x', 200000);
     big.n = 200000;
@@ -388,7 +317,7 @@ TEST(app_websocket_window_follows_the_client)
         EXPECT_EQ(app_number(fake_expect(&f, CLR_FRAME_HTTP_WINDOW)), 200000);
     }
     clr_buf_deinit(&big);
-    finish(&f, &ws);
+    app_ws_finish(&f, &ws);
 }
 
 TEST(app_websocket_slow_reader_is_not_dropped)
@@ -398,7 +327,7 @@ TEST(app_websocket_slow_reader_is_not_dropped)
     fixture_defaults();
     options.max_buffered = 100000;
     app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
+    uint64_t stream = app_ws_open(&f, &ws);
     clr_buf_t big = {0};
     memset(clr_buf_reserve(&big, 8 << 20), 'x', 8 << 20);
     big.n = 8 << 20;
@@ -409,195 +338,7 @@ TEST(app_websocket_slow_reader_is_not_dropped)
     EXPECT_EQ(ws_receive(&ws, &first).n, big.n);
     EXPECT_EQ(app_number(fake_expect(&f, CLR_FRAME_HTTP_WINDOW)), big.n);
     clr_buf_deinit(&big);
-    finish(&f, &ws);
-}
-
-/* ---- closing ---- */
-
-TEST(app_websocket_clients_close_has_code_and_reason)
-{
-    fake_t f;
-    ws_t ws;
-    app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
-    ws_text(&ws, "last words");
-    send_close(&ws, 4321, "gr\xc3\xbc\xc3\x9f");
-    EXPECT_STR_C(app_text(fake_expect(&f, CLR_FRAME_WS_MESSAGE)), "last words");
-    expect_gone(&f, stream, 4321, "gr\xc3\xbc\xc3\x9f");
-    expect_close(&ws, 4321, "");
-    fake_expect_nothing(&f);
-    finish(&f, &ws);
-}
-
-TEST(app_websocket_close_without_a_code_is_1005)
-{
-    fake_t f;
-    ws_t ws;
-    app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
-    ws_send(&ws, 0x88, CLR_STR_EMPTY);
-    expect_gone(&f, stream, 1005, "");
-    fake_expect_nothing(&f);
-    finish(&f, &ws);
-}
-
-TEST(app_websocket_lost_client_is_1006)
-{
-    fake_t f;
-    ws_t ws;
-    app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
-    ws_close(&ws);
-    expect_gone(&f, stream, 1006, "");
-    fake_expect_nothing(&f);
-    app_teardown(&f);
-}
-
-TEST(app_websocket_application_closes_with_code_and_reason)
-{
-    fake_t f;
-    ws_t ws;
-    app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
-    fake_text(&f, CLR_FRAME_WS_SEND, 0, stream, "last");
-    app_ws_close(&f, stream, 4001, "enough");
-    fake_text(&f, CLR_FRAME_WS_SEND, 0, stream, "after");
-    ws_expect(&ws, "last");
-    expect_close(&ws, 4001, "enough");
-    ws_text(&ws, "crossing");
-    send_close(&ws, 4001, "");
-    expect_gone(&f, stream, 4001, "");
-    fake_expect_nothing(&f);
-    finish(&f, &ws);
-}
-
-TEST(app_websocket_close_codes_that_may_not_be_sent)
-{
-    fake_t f;
-    ws_t ws;
-    app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
-    app_ws_close(&f, stream, 1006, "");
-    expect_close(&ws, 1011, "");
-    finish(&f, &ws);
-}
-
-TEST(app_websocket_protocol_error_ends_it)
-{
-    fake_t f;
-    ws_t ws;
-    app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
-    ws_send(&ws, 0x81, CLR_STR("\xff"));
-    expect_close(&ws, 1007, "");
-    expect_gone(&f, stream, 1007, "");
-    finish(&f, &ws);
-}
-
-TEST(app_websocket_abort_cuts_it)
-{
-    fake_t f;
-    ws_t ws;
-    app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
-    fake_text(&f, CLR_FRAME_HTTP_ABORT, 0, stream, "it failed");
-    clr_buf_t got = app_read_all(ws.fd);
-    EXPECT_EQ(got.n, 0);
-    clr_buf_deinit(&got);
-    clr_buf_deinit(&ws.in);
-    app_teardown(&f);
-}
-
-TEST(app_websocket_ends_with_its_worker)
-{
-    fake_t f;
-    ws_t open, asked;
-    app_setup(&f);
-    open_ws(&f, &open);
-    (void)ask(&f, &asked, "");
-    fake_close(&f);
-    expect_close(&open, 1012, "the worker is gone");
-    app_open(&f, 1, 10);
-    uint64_t stream = app_asked(&f).stream; /* the handshake is repeated */
-    app_accept(&f, stream, "", NULL);
-    read_accept(&asked, NULL);
-    ws_close(&asked);
-    finish(&f, &open);
-}
-
-TEST(app_websocket_ends_at_shutdown)
-{
-    fake_t f;
-    ws_t ws;
-    app_setup(&f);
-    uint64_t stream = open_ws(&f, &ws);
-    clr_gateway_drain(&gw);
-    expect_gone(&f, stream, 1012, "shutting down");
-    expect_close(&ws, 1012, "shutting down");
-    app_ws_close(&f, stream, 1012, ""); /* as a worker that stops */
-    fake_expect_nothing(&f);
-    finish(&f, &ws);
-}
-
-/* ---- pings ---- */
-
-static void setup_pings(fake_t *f, uint64_t interval, uint64_t timeout)
-{
-    fixture_defaults();
-    options.ws_ping_interval_ms = interval;
-    options.ws_ping_timeout_ms = timeout;
-    app_setup(f);
-}
-
-TEST(app_websocket_pings_and_takes_the_answer)
-{
-    fake_t f;
-    ws_t ws;
-    setup_pings(&f, 10, 10000);
-    uint64_t stream = open_ws(&f, &ws);
-    for (int i = 0; i < 3; i++) {
-        uint8_t first;
-        EXPECT_EQ(ws_receive(&ws, &first).n, 0);
-        EXPECT_EQ(first, 0x89);
-        clr_app_request_t *r = clr_dispatch_find(&gw, stream, CLR_OBJECT_REQUEST);
-        EXPECT(r->pinged);
-        ws_send(&ws, 0x8a, CLR_STR_EMPTY);
-        LOOPBACK_UNTIL(&loop, -1, !r->pinged);
-        clr_loop_timer_start(&loop, &r->timer, 1); /* not the whole time that a dead one gets */
-    }
-    finish(&f, &ws);
-}
-
-TEST(app_websocket_client_that_answers_no_ping_is_closed)
-{
-    fake_t f;
-    ws_t ws;
-    setup_pings(&f, 10, 10);
-    uint64_t stream = open_ws(&f, &ws);
-    expect_gone(&f, stream, 1006, "");
-    uint8_t first;
-    ws_receive(&ws, &first);
-    EXPECT_EQ(first, 0x89);
-    expect_close(&ws, 1011, "keepalive ping timeout");
-    finish(&f, &ws);
-}
-
-TEST(app_websocket_client_that_we_do_not_read_is_not_closed)
-{
-    fake_t f;
-    ws_t ws;
-    setup_pings(&f, 10, 10);
-    uint64_t stream = open_ws(&f, &ws);
-    clr_app_request_t *r = clr_dispatch_find(&gw, stream, CLR_OBJECT_REQUEST);
-    r->untaken = CLR_REQUEST_WINDOW; /* the application is busy */
-    clr_app_update_reading(r);
-    uint64_t until = clr_loop_now(&loop) + 100;
-    LOOPBACK_UNTIL(&loop, -1, clr_loop_now(&loop) >= until);
-    EXPECT_EQ(app_count(), 1);
-    fake_expect_nothing(&f);
-    r->untaken = 0;
-    clr_app_update_reading(r);
-    finish(&f, &ws);
+    app_ws_finish(&f, &ws);
 }
 
 TEST_MAIN(T(app_websocket_opens_when_the_application_accepts),
@@ -611,13 +352,4 @@ TEST_MAIN(T(app_websocket_opens_when_the_application_accepts),
           T(app_websocket_largest_message), T(app_websocket_messages_flow_under_the_window),
           T(app_websocket_what_waits_comes_before_the_close),
           T(app_websocket_what_waits_is_dropped_when_the_application_is_done),
-          T(app_websocket_window_follows_the_client), T(app_websocket_slow_reader_is_not_dropped),
-          T(app_websocket_clients_close_has_code_and_reason),
-          T(app_websocket_close_without_a_code_is_1005), T(app_websocket_lost_client_is_1006),
-          T(app_websocket_application_closes_with_code_and_reason),
-          T(app_websocket_close_codes_that_may_not_be_sent),
-          T(app_websocket_protocol_error_ends_it), T(app_websocket_abort_cuts_it),
-          T(app_websocket_ends_with_its_worker), T(app_websocket_ends_at_shutdown),
-          T(app_websocket_pings_and_takes_the_answer),
-          T(app_websocket_client_that_answers_no_ping_is_closed),
-          T(app_websocket_client_that_we_do_not_read_is_not_closed))
+          T(app_websocket_window_follows_the_client), T(app_websocket_slow_reader_is_not_dropped))
