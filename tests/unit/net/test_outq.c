@@ -52,7 +52,7 @@ TEST(outq_keeps_the_order_of_all_kinds)
     push("one ");
     push("two ");
     clr_outq_push_shared(&q, shared, 1, 6);
-    clr_outq_push_heap(&q, strdup(" heap "), 6);
+    clr_outq_push_heap(&q, strdup(" heap "), 0, 6);
     push_file("0123456789", 2, 5);
     push("last");
     EXPECT(clr_shared_is_sole(shared)); /* so short that it was copied */
@@ -88,7 +88,7 @@ TEST(outq_gathers_a_bounded_number_up_to_a_file)
 {
     size_t total;
     for (int i = 0; i < CLR_OUTQ_GATHER + 5; i++)
-        clr_outq_push_heap(&q, strdup("x"), 1);
+        clr_outq_push_heap(&q, strdup("x"), 0, 1);
     EXPECT_EQ(clr_outq_gather(&q, iov, &total), CLR_OUTQ_GATHER);
     EXPECT_EQ(total, CLR_OUTQ_GATHER);
     clr_outq_consume(&q, total);
