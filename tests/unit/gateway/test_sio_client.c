@@ -1,52 +1,13 @@
+/* Socket.IO clients: connecting, events, acks, what breaks the rules. */
 #include "gateway/sio_client.h"
 
-#include "eio_fixture.h"
-#include "gateway/sio_socket.h"
-
-static fake_t worker;
-
-static void setup(void)
-{
-    fixture_open(false);
-    fake_open(&worker, 1, SOCKETIO_SERVER, 100000);
-}
-
-static void teardown(void)
-{
-    fake_close(&worker);
-    fixture_close();
-}
-
-static void expect_data(uint8_t type, uint64_t stream, uint64_t number, const char *json,
-                        const char *attachments)
-{
-    clr_frame_t frame = fake_expect(&worker, type);
-    clr_reader_t r = clr_reader(frame.payload);
-    EXPECT_EQ(frame.stream, stream);
-    EXPECT(clr_read_u64(&r) == number);
-    clr_data_t data = clr_read_data(&r);
-    EXPECT_EQ(clr_reader_done(&r), 0);
-    EXPECT_STR_C(data.json, json);
-    clr_str_t rest = clr_str_c(attachments), expected, item;
-    while (attachments && clr_str_split(&rest, ',', &expected)) {
-        EXPECT(clr_strs_next(&data.attachments, &item));
-        EXPECT_STR(item, expected);
-    }
-    EXPECT(!clr_strs_next(&data.attachments, &item));
-}
-
-static void expect_disconnect(uint64_t stream, uint8_t reason)
-{
-    clr_frame_t frame = fake_expect(&worker, CLR_FRAME_SIO_DISCONNECT);
-    EXPECT_EQ(frame.stream, stream);
-    EXPECT_EQ(frame.payload.p[0], reason);
-}
+#include "sio_fixture.h"
 
 /* ---- connecting ---- */
 
 TEST(connect_asks_the_worker_and_replies)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws;
     ws_open(&ws, "/socket.io");
     ws_text(&ws, "40/custom,{\"token\":\"abc\"}");
@@ -75,7 +36,7 @@ TEST(connect_asks_the_worker_and_replies)
 
 TEST(connect_refused_leaves_the_session_open)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws;
     ws_open(&ws, "/socket.io");
     ws_text(&ws, "40/random");
@@ -92,7 +53,7 @@ TEST(connect_refused_leaves_the_session_open)
 
 TEST(connect_holds_what_is_emitted_before_the_reply)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws;
     ws_open(&ws, "/socket.io");
     ws_text(&ws, "40");
@@ -120,7 +81,7 @@ TEST(connect_holds_what_is_emitted_before_the_reply)
 
 TEST(connect_over_polling_replies_in_the_next_get)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     char sid[CLR_ID_LEN + 1];
     poll_open("/socket.io", sid);
     expect_answer(poll_post("/socket.io", sid, "40"), 200, "ok");
@@ -142,7 +103,7 @@ TEST(connect_over_polling_replies_in_the_next_get)
 
 TEST(connect_again_after_a_disconnect_gives_a_new_id)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws = {0};
     char one[CLR_ID_LEN + 1], two[CLR_ID_LEN + 1];
     uint64_t stream = ws_join(&ws, &worker, "/", one);
@@ -157,7 +118,7 @@ TEST(connect_again_after_a_disconnect_gives_a_new_id)
 
 TEST(connect_given_up_before_the_answer)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws;
     ws_open(&ws, "/socket.io");
     ws_text(&ws, "40");
@@ -173,7 +134,7 @@ TEST(connect_given_up_before_the_answer)
 
 TEST(connect_to_too_many_namespaces_is_refused)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws = {0};
     char nsp[20];
     for (int i = 0; i < CLR_SIO_MAX_SOCKETS; i++) {
@@ -188,7 +149,7 @@ TEST(connect_to_too_many_namespaces_is_refused)
 
 TEST(connect_to_a_namespace_of_too_long_a_name_closes)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws;
     char packet[CLR_SIO_MAX_NSP_NAME + 20];
     memset(packet, 'n', sizeof(packet) - 1);
@@ -205,7 +166,7 @@ TEST(connect_holds_no_more_than_max_buffered)
 {
     fixture_defaults();
     options.max_buffered = 1000;
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws;
     ws_open(&ws, "/socket.io");
     ws_text(&ws, "40");
@@ -222,7 +183,7 @@ TEST(connect_holds_no_more_than_max_buffered)
 
 TEST(events_cross_as_they_are)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws = {0};
     uint64_t stream = ws_join(&ws, &worker, "/", NULL);
     ws_text(&ws, "42[\"message\",1,\"2\",{\"3\":[true]}]");
@@ -240,7 +201,7 @@ TEST(events_cross_as_they_are)
 
 TEST(events_with_attachments_wait_for_all_of_them)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws = {0};
     uint64_t stream = ws_join(&ws, &worker, "/custom", NULL);
     const char *json =
@@ -269,7 +230,7 @@ TEST(events_with_attachments_wait_for_all_of_them)
 
 TEST(attachments_of_a_socket_that_went_are_dropped)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws = {0};
     uint64_t stream = ws_join(&ws, &worker, "/", NULL);
     ws_text(&ws, "451-[\"f\",{\"_placeholder\":true,\"num\":0}]");
@@ -286,7 +247,7 @@ TEST(attachments_of_a_socket_that_went_are_dropped)
 
 TEST(acks_find_the_emit_they_answer)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws = {0};
     uint64_t stream = ws_join(&ws, &worker, "/", NULL);
     for (int i = 0; i < 20; i++)
@@ -318,7 +279,7 @@ TEST(acks_find_the_emit_they_answer)
 
 TEST(acks_may_be_pending_for_long_while_others_come)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws = {0};
     uint64_t stream = ws_join(&ws, &worker, "/", NULL);
     for (int i = 1; i <= 60; i++) {
@@ -338,7 +299,7 @@ TEST(acks_may_be_pending_for_long_while_others_come)
 
 TEST(binary_answers_over_polling_come_in_one_payload)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     char sid[CLR_ID_LEN + 1];
     poll_open("/socket.io", sid);
     expect_answer(poll_post("/socket.io", sid, "40"), 200, "ok");
@@ -367,7 +328,7 @@ TEST(binary_answers_over_polling_come_in_one_payload)
 
 TEST(acks_that_never_come_end_the_session)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws = {0};
     uint64_t stream = ws_join(&ws, &worker, "/", NULL);
     for (int i = 0; i <= CLR_SIO_MAX_ACKS; i++) {
@@ -386,7 +347,7 @@ TEST(acks_that_never_come_end_the_session)
 
 static void expect_violation(const char *packet, bool joined)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws = {0};
     uint64_t stream = 0;
     if (joined)
@@ -445,7 +406,7 @@ TEST(packets_before_a_connect_close_at_once)
 
 TEST(text_instead_of_an_attachment_closes)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws = {0};
     uint64_t stream = ws_join(&ws, &worker, "/", NULL);
     ws_text(&ws, "451-[\"f\",{\"_placeholder\":true,\"num\":0}]");
@@ -458,7 +419,7 @@ TEST(text_instead_of_an_attachment_closes)
 
 TEST(event_while_connecting_closes)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws;
     ws_open(&ws, "/socket.io");
     ws_text(&ws, "40");
@@ -471,7 +432,7 @@ TEST(event_while_connecting_closes)
 
 TEST(packets_on_their_way_to_a_kicked_socket_are_ignored)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws = {0};
     uint64_t stream = ws_join(&ws, &worker, "/", NULL);
     fake_simple(&worker, CLR_FRAME_SIO_KICK, stream);
@@ -488,7 +449,7 @@ TEST(packets_on_their_way_to_a_kicked_socket_are_ignored)
 
 TEST(worker_may_abort_a_client)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     ws_t ws = {0};
     uint64_t stream = ws_join(&ws, &worker, "/", NULL);
     fake_text(&worker, CLR_FRAME_SIO_ABORT, 0, stream, "too many digits");
@@ -498,104 +459,9 @@ TEST(worker_may_abort_a_client)
     teardown();
 }
 
-/* ---- msgpack ---- */
-
-static void ws_bytes(ws_t *ws, const char *bytes, size_t n)
-{
-    ws_send(ws, 0x82, clr_str(bytes, n));
-}
-#define WS_BYTES(ws, literal) ws_bytes(ws, literal, sizeof(literal) - 1)
-
-#define MSGPACK_SERVER "{\"kind\":\"socketio\",\"path\":\"/socket.io\",\"serializer\":\"msgpack\"}"
-#define EVENT_E                                                                                    \
-    "\x83\xa4type\x02\xa3nsp\xa1/\xa4"                                                             \
-    "data\x92\xa1"                                                                                 \
-    "e"
-#define NSP "\xa3nsp\xa1/"
-
-/* A binary message that begins so; the rest is returned. */
-static clr_str_t ws_expect_start(ws_t *ws, clr_str_t start)
-{
-    uint8_t first;
-    clr_str_t got = ws_receive(ws, &first);
-    EXPECT_EQ(first, 0x82);
-    EXPECT(clr_str_starts(got, start));
-    return clr_str_from(got, start.n);
-}
-
-TEST(msgpack_carries_whole_packets)
-{
-    fixture_open(false);
-    fake_open(&worker, 1, MSGPACK_SERVER, 100);
-    ws_t ws;
-    ws_open(&ws, "/socket.io");
-    WS_BYTES(&ws, "\x82\xa4type\x00" NSP);
-    uint64_t stream = fake_expect(&worker, CLR_FRAME_SIO_CONNECT).stream;
-    fake_simple(&worker, CLR_FRAME_SIO_ACCEPT, stream);
-    clr_str_t rest = ws_expect_start(&ws, CLR_STR("\x83\xa4type\x00" NSP "\xa4"
-                                                  "data\x81\xa3sid"));
-    EXPECT_EQ(rest.n, 1 + CLR_ID_LEN + (CLR_ID_LEN > 31));
-
-    WS_BYTES(&ws, EVENT_E "\xc4\x03raw");
-    expect_data(CLR_FRAME_SIO_EVENT, stream, CLR_NO_ACK,
-                "[\"e\",{\"_placeholder\":true,\"num\":0}]", "raw");
-    fake_emit(&worker, 0, "/", NULL, NULL, 0, "[\"e\",{\"_placeholder\":true,\"num\":0}]", "raw");
-    rest = ws_expect_start(&ws, CLR_STR(EVENT_E "\xc4\x03raw"));
-    EXPECT_EQ(rest.n, 0);
-    fake_data(&worker, CLR_FRAME_SIO_ACK_REPLY, 0, stream, 7, "[]");
-    uint8_t first;
-    clr_str_t ack = ws_receive(&ws, &first);
-    EXPECT(memmem(ack.p, ack.n, "\xa2id\x07", 4) != NULL);
-    fake_simple(&worker, CLR_FRAME_SIO_KICK, stream);
-    rest = ws_expect_start(&ws, CLR_STR("\x82\xa4type\x01" NSP)); /* no data, not even nil */
-    EXPECT_EQ(rest.n, 0);
-    ws_close(&ws);
-    teardown();
-}
-
-TEST(msgpack_over_polling_is_base64)
-{
-    fixture_open(false);
-    fake_open(&worker, 1, MSGPACK_SERVER, 100);
-    char sid[CLR_ID_LEN + 1];
-    poll_open("/socket.io", sid);
-    expect_answer(poll_post("/socket.io", sid, "bgqR0eXBlAKNuc3ChLw=="), 200, "ok");
-    uint64_t stream = fake_expect(&worker, CLR_FRAME_SIO_CONNECT).stream;
-    fake_emit(&worker, 0, "/", NULL, NULL, 0, "[\"e\",1]", NULL); /* held */
-    fake_simple(&worker, CLR_FRAME_SIO_ACCEPT, stream);
-    fake_emit(&worker, 0, "/", NULL, NULL, 0, "[\"e\",1]", NULL);
-    response_t r = response(poll_get("/socket.io", sid));
-    const char *event = "\x1e"
-                        "bg6R0eXBlAqNuc3ChL6RkYXRhkqFlAQ==";
-    size_t n = strlen(event);
-    EXPECT(r.body.p[0] == 'b' && r.body.n > 2 * n);
-    EXPECT_STR_C(clr_str_from(r.body, r.body.n - n), event);
-    EXPECT_STR_C(clr_str(r.body.p + r.body.n - 2 * n, n), event);
-    response_free(&r);
-    teardown();
-}
-
-TEST(msgpack_violations_close_at_once)
-{
-    static const char *const packets[] = {"\xc1", ("\x82\xa4type\x04" NSP), "\x90"};
-    for (size_t i = 0; i <= clr_array_len(packets); i++) {
-        fixture_open(false);
-        fake_open(&worker, 1, MSGPACK_SERVER, 100);
-        ws_t ws;
-        ws_open(&ws, "/socket.io");
-        if (i < clr_array_len(packets))
-            ws_binary(&ws, packets[i]);
-        else
-            ws_text(&ws, "40");
-        ws_expect_close(&ws);
-        ws_close(&ws);
-        teardown();
-    }
-}
-
 TEST(upgrade_is_told_for_a_socket)
 {
-    setup();
+    setup(SOCKETIO_SERVER);
     char sid[CLR_ID_LEN + 1], target[200];
     poll_open("/socket.io", sid);
     expect_answer(poll_post("/socket.io", sid, "40"), 200, "ok");
@@ -625,13 +491,11 @@ TEST_MAIN(T(connect_asks_the_worker_and_replies), T(connect_refused_leaves_the_s
           T(connect_to_too_many_namespaces_is_refused),
           T(connect_to_a_namespace_of_too_long_a_name_closes),
           T(connect_holds_no_more_than_max_buffered), T(events_cross_as_they_are),
-          T(acks_may_be_pending_for_long_while_others_come),
-          T(binary_answers_over_polling_come_in_one_payload),
           T(events_with_attachments_wait_for_all_of_them),
           T(attachments_of_a_socket_that_went_are_dropped), T(acks_find_the_emit_they_answer),
+          T(acks_may_be_pending_for_long_while_others_come),
+          T(binary_answers_over_polling_come_in_one_payload),
           T(acks_that_never_come_end_the_session), T(packets_that_break_the_rules_close_at_once),
           T(packets_before_a_connect_close_at_once), T(text_instead_of_an_attachment_closes),
           T(event_while_connecting_closes), T(packets_on_their_way_to_a_kicked_socket_are_ignored),
-          T(worker_may_abort_a_client), T(msgpack_carries_whole_packets),
-          T(msgpack_over_polling_is_base64), T(msgpack_violations_close_at_once),
-          T(upgrade_is_told_for_a_socket))
+          T(worker_may_abort_a_client), T(upgrade_is_told_for_a_socket))
