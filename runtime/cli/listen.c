@@ -48,6 +48,8 @@ static int prepare_tls(clr_listen_t *l, const clr_options_t *o, clr_error_t *err
     if (options.verify != CLR_TLS_VERIFY_NONE && !(o->ssl_certfile && o->ssl_ca_certs))
         return clr_error_set(err, CLR_EINVAL,
                              "--ssl-cert-reqs needs --ssl-certfile and --ssl-ca-certs");
+    /* The app and what it starts do not need it. The text stays where it is, for SIGHUP. */
+    unsetenv("CLRUN_SSL_KEYFILE_PASSWORD");
     int rc = check_tls(o, err);
     if (rc == 0 && o->ssl_certfile)
         rc = clr_tls_context_new(&l->tls, &options, err);

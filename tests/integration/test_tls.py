@@ -313,5 +313,18 @@ def test_encrypted_key(clrun, certificate, tmp_path):
     files = ["--ssl-certfile", certificate.cert, "--ssl-keyfile", locked]
     assert "it is encrypted and no password was given" in complaint(*files)
     assert "the password is wrong" in complaint(*files, "--ssl-keyfile-password", "wrong")
-    program = clrun("clients", *files, env={"CLRUN_SSL_KEYFILE_PASSWORD": "secret"})
+    app = tmp_path / "app.py"
+    app.write_text(
+        "import os\n"
+        "from clrun import sio\n"
+        "with open('/proc/self/environ') as file:\n"
+        "    given = file.read()\n"
+        "print('seen', 'KEYFILE_PASSWORD' in given, *[n for n in os.environ if 'PASSWORD' in n])\n"
+    )
+    secret = {"CLRUN_SSL_KEYFILE_PASSWORD": "secret"}
+    program = clrun(app, *files, env=secret)
+    assert get(program, certificate.context())[0] == 200
+    program.wait_log("^seen False$")  # the app has no business with it
+    program.signal(signal.SIGHUP)
+    program.wait_log("SIGHUP: new connections get the certificate")
     assert get(program, certificate.context())[0] == 200
