@@ -6,8 +6,10 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-/* Parsers of a kind that are kept for the next; what a burst took beyond is freed. */
-#define KEEP 32
+/* Parsers of a kind that are kept for the next; what a burst took beyond is freed. An HTTP request
+ * holds its parser until it is answered, a WebSocket message only until it is whole. */
+#define KEEP_HTTP 128
+#define KEEP_WS   32
 
 /* The same of what compresses, 260 KiB each, and how many there may be at a time: more than a loop
  * can feed, unless clients are slow. */
@@ -16,8 +18,8 @@
 
 struct clr_pools {
     clr_http_limits_t limits;
-    clr_http_parser_t *http[KEEP];
-    clr_ws_parser_t *ws[KEEP];
+    clr_http_parser_t *http[KEEP_HTTP];
+    clr_ws_parser_t *ws[KEEP_WS];
     unsigned http_count;
     unsigned ws_count;
     unsigned leased;
@@ -67,7 +69,7 @@ void clr_pools_give_http(clr_pools_t *pools, clr_http_parser_t *parser)
         return;
     CLR_ASSERT(pools->leased > 0);
     pools->leased--;
-    if (pools->http_count == KEEP) {
+    if (pools->http_count == KEEP_HTTP) {
         clr_http_parser_free(parser);
         return;
     }
@@ -90,7 +92,7 @@ void clr_pools_give_ws(clr_pools_t *pools, clr_ws_parser_t *parser)
         return;
     CLR_ASSERT(pools->leased > 0);
     pools->leased--;
-    if (pools->ws_count == KEEP) {
+    if (pools->ws_count == KEEP_WS) {
         clr_ws_parser_free(parser);
         return;
     }
