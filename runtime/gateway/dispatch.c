@@ -43,10 +43,8 @@ struct clr_worker {
     clr_timer_t recheck;
     clr_list_t requests; /* clr_app_request_t.node_ */
     uint32_t request_count;
-    uint32_t asked;    /* creditable frames it has not given back */
-    uint64_t asked_ms; /* since when there are some, or it last gave some back */
+    uint64_t asked_ms; /* since when it owes credit, or last gave some back */
     bool has_app;
-    bool granted; /* the first CREDIT came, which gives nothing back */
 };
 
 struct clr_dispatch {
@@ -139,24 +137,10 @@ static void on_recheck(clr_timer_t *t)
         clr_loop_timer_start(w->gw->loop, t, CONGESTED_CHECK_MS);
 }
 
-/* A request or event is on its way to it. */
-static void note_asked(clr_worker_t *w, uint8_t type)
-{
-    if (clr_frame_is_creditable(type) && w->asked++ == 0)
-        w->asked_ms = clr_loop_now(w->gw->loop);
-}
-
-static void note_given_back(clr_worker_t *w, uint32_t count)
-{
-    if (w->granted)
-        w->asked -= count < w->asked ? count : w->asked;
-    w->granted = true;
-    w->asked_ms = clr_loop_now(w->gw->loop);
-}
-
 clr_buf_t *clr_worker_begin(clr_worker_t *w, uint8_t type, uint8_t flags, uint64_t stream)
 {
-    note_asked(w, type);
+    if (!clr_outbox_is_owed(&w->outbox))
+        w->asked_ms = clr_loop_now(w->gw->loop);
     CLR_ASSERT(w->state != CLR_WORKER_GONE);
     w->gw->metrics.frames_sent[type]++;
     return clr_outbox_begin(&w->outbox, type, flags, stream);
@@ -232,7 +216,7 @@ static int on_credit(clr_worker_t *w, const clr_frame_t *frame)
     if (clr_reader_done(&r) != 0 || clr_outbox_credit(&w->outbox, count) != 0)
         return CLR_EPROTO;
     check_congestion(w);
-    note_given_back(w, count);
+    w->asked_ms = clr_loop_now(w->gw->loop);
     clr_app_pump(w->gw);
     return 0;
 }
@@ -518,7 +502,7 @@ static bool takes_requests(const clr_worker_t *w)
 
 static bool is_silent(const clr_worker_t *w)
 {
-    return w->asked > 0 && clr_loop_now(w->gw->loop) - w->asked_ms > SILENT_MS;
+    return clr_outbox_is_owed(&w->outbox) && clr_loop_now(w->gw->loop) - w->asked_ms > SILENT_MS;
 }
 
 static bool has_less_to_do(const clr_worker_t *a, const clr_worker_t *b)

@@ -55,6 +55,12 @@ static inline bool clr_outbox_is_open(const clr_outbox_t *o)
     return o->credit_ > 0 && clr_outbox_waiting(o) == 0 && o->sent_ - o->from_ < CLR_OUTBOX_KEPT;
 }
 
+/* Some that went out may not have been begun. */
+static inline bool clr_outbox_is_owed(const clr_outbox_t *o)
+{
+    return o->sent_ > o->from_;
+}
+
 /* The worker is gone: forgets the frames that it began. */
 void clr_outbox_drop_begun(clr_outbox_t *o);
 
