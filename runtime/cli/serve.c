@@ -18,6 +18,7 @@
 #include "cli/listen.h"
 #include "clrun/exit.h"
 #include "clrun/version.h"
+#include "gateway/affinity.h"
 #include "gateway/admin.h"
 #include "gateway/eio_server.h"
 #include "gateway/http_conn.h"
@@ -42,6 +43,7 @@ typedef struct serve {
     clr_python_t python;
     char *public_dir;
     clr_proxy_t *proxy; /* NULL: none is trusted */
+    clr_affinity_keys_t affinity;
     clr_listen_t listen;
     clr_buf_t url;  /* of the first listener */
     clr_buf_t urls; /* of all */
@@ -99,6 +101,7 @@ static clr_gateway_options_t gateway_options(const serve_t *s)
     return (clr_gateway_options_t){
         .root_path = o->root_path ? o->root_path : "",
         .proxy = s->proxy,
+        .affinity = &s->affinity,
         .public_dir = s->public_dir,
         .socketio_path = o->socketio_path,
         .cors_allowed_origins = o->cors_allowed_origins,
@@ -151,6 +154,16 @@ static int prepare_proxy(serve_t *s)
     if (!s->options->proxy_headers || !list || clr_proxy_new(&s->proxy, list, &err) == 0)
         return CLR_EXIT_OK;
     clr_error_wrap(&err, "--forwarded-allow-ips");
+    return complain_error(s, CLR_EXIT_USAGE, &err);
+}
+
+static int prepare_affinity(serve_t *s)
+{
+    clr_error_t err = {0};
+    const char *list = s->options->affinity;
+    if (clr_affinity_keys_parse(&s->affinity, list ? list : "", &err) == 0)
+        return CLR_EXIT_OK;
+    clr_error_wrap(&err, "--affinity");
     return complain_error(s, CLR_EXIT_USAGE, &err);
 }
 
@@ -451,6 +464,8 @@ static int prepare(serve_t *s)
         status = check_root_path(s);
     if (status == CLR_EXIT_OK)
         status = prepare_proxy(s);
+    if (status == CLR_EXIT_OK)
+        status = prepare_affinity(s);
     if (status != CLR_EXIT_OK)
         return status;
     if (clr_listen_prepare(&s->listen, s->options, &err) < 0)

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/affinity.h"
 #include "gateway/app_internal.h"
 #include "proto/json.h"
 
@@ -268,10 +269,19 @@ static void enqueue(clr_app_request_t *r, bool first)
     check_unready(app);
 }
 
+/* The one that has what the request belongs to, however busy it is. */
+static clr_worker_t *known_worker(const clr_app_request_t *r)
+{
+    clr_worker_t *w = clr_affinity_find(r->gw, r->x);
+    return w && clr_worker_takes_requests(w) ? w : NULL;
+}
+
 void clr_app_place(clr_app_request_t *r, clr_str_t more)
 {
     clr_app_requests_t *app = r->gw->app;
-    clr_worker_t *w = app->waiting_count == 0 ? clr_dispatch_choose_app(r->gw) : NULL;
+    clr_worker_t *w = known_worker(r);
+    if (!w && app->waiting_count == 0)
+        w = clr_dispatch_choose_app(r->gw);
     r->since_ms = clr_loop_now(r->gw->loop);
     if (w) {
         send_request(r, w, more);
@@ -289,10 +299,12 @@ void clr_app_pump(clr_gateway_t *gw)
 {
     clr_app_requests_t *app = gw->app;
     while (app->waiting_count > 0) {
-        clr_worker_t *w = clr_dispatch_choose_app(gw);
+        clr_app_request_t *r = clr_container_of(app->waiting.next, clr_app_request_t, node_);
+        clr_worker_t *w = known_worker(r);
+        if (!w)
+            w = clr_dispatch_choose_app(gw);
         if (!w)
             break;
-        clr_app_request_t *r = clr_container_of(app->waiting.next, clr_app_request_t, node_);
         leave_queue(r);
         send_request(r, w, CLR_STR_EMPTY);
     }

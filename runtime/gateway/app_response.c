@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/affinity.h"
 #include "gateway/app_headers.h"
 #include "gateway/app_internal.h"
 
@@ -130,6 +131,7 @@ int clr_app_start(clr_app_request_t *r, uint8_t flags, uint16_t status, clr_strs
     if (status < 200 || status > 999 || (end && flags & CLR_FRAME_TRAILERS))
         return CLR_EPROTO;
     clr_app_drop_kept(r);
+    clr_affinity_learn(r->gw, r->worker, headers);
     int rc = begin(r, end, status, headers, body);
     if (rc != 0)
         return rc < 0 ? rc : 0;

@@ -495,7 +495,7 @@ void clr_worker_remove_request(clr_worker_t *w, clr_list_t *node)
     w->request_count--;
 }
 
-static bool takes_requests(const clr_worker_t *w)
+bool clr_worker_takes_requests(const clr_worker_t *w)
 {
     return w->state == CLR_WORKER_READY && w->has_app;
 }
@@ -518,7 +518,8 @@ clr_worker_t *clr_dispatch_choose_app(const clr_gateway_t *gw)
     clr_list_each(node, &gw->dispatch->workers)
     {
         clr_worker_t *w = clr_container_of(node, clr_worker_t, node_);
-        if (!takes_requests(w) || w->congested || !clr_outbox_is_open(&w->outbox) || is_silent(w))
+        if (!clr_worker_takes_requests(w) || w->congested || !clr_outbox_is_open(&w->outbox) ||
+            is_silent(w))
             continue;
         if (!best || has_less_to_do(w, best))
             best = w;
@@ -530,7 +531,7 @@ bool clr_dispatch_has_app_worker(const clr_gateway_t *gw)
 {
     clr_list_each(node, &gw->dispatch->workers)
     {
-        if (takes_requests(clr_container_of(node, clr_worker_t, node_)))
+        if (clr_worker_takes_requests(clr_container_of(node, clr_worker_t, node_)))
             return true;
     }
     return false;

@@ -118,6 +118,9 @@ void clr_worker_set_app(clr_worker_t *w);
 void clr_worker_add_request(clr_worker_t *w, clr_list_t *node);
 void clr_worker_remove_request(clr_worker_t *w, clr_list_t *node);
 
+/* It is ready and has an application. */
+bool clr_worker_takes_requests(const clr_worker_t *w);
+
 /* Where the next request goes: of the ready workers that keep up, the one with the fewest requests
  * in progress. NULL: it has to wait, since a worker that does not answer would keep it. */
 clr_worker_t *clr_dispatch_choose_app(const clr_gateway_t *gw);

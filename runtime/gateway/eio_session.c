@@ -7,6 +7,7 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/affinity.h"
 #include "gateway/eio_app.h"
 #include "gateway/eio_held.h"
 #include "gateway/eio_polling.h"
@@ -190,6 +191,7 @@ static void detach(clr_eio_session_t *s, uint8_t reason, const char *why)
     clr_eio_held_flush(s); /* what it sent before it went */
     clr_eio_app_closed(s, reason);
     clr_eio_held_free(s);
+    clr_affinity_leave(s);
     clr_timer_stop(&s->timer);
     leave_worker(s);
 }
@@ -286,7 +288,7 @@ void clr_eio_session_place(clr_eio_session_t *s)
 {
     if (s->worker)
         return;
-    clr_worker_t *w = clr_dispatch_choose(s->server->gw);
+    clr_worker_t *w = clr_affinity_choose(s);
     if (w)
         clr_eio_session_assign(s, w);
     else
@@ -298,6 +300,7 @@ void clr_eio_session_assign(clr_eio_session_t *s, clr_worker_t *w)
     CLR_ASSERT(!s->worker);
     s->worker = w;
     clr_worker_add_session(w, &s->node_);
+    clr_affinity_bind(s);
     if (clr_worker_is_congested(w))
         clr_eio_session_pause(s, CLR_EIO_PAUSE_CONGESTED, true);
     clr_eio_app_placed(s);

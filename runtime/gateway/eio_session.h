@@ -71,6 +71,7 @@ typedef struct clr_eio_session {
     struct clr_eio_polling *polling; /* NULL while there is no GET, no POST and no queue */
     struct clr_eio_probe *probe;     /* the WebSocket that wants to take over, or NULL */
     struct clr_eio_held *held;       /* events that wait for a worker, or NULL */
+    struct clr_affinity_hold *keys;  /* of affinity.h, or NULL */
     uint32_t former;                 /* serial of the worker it was moved away from */
     uint32_t move_to;                /* serial of the worker it shall move to; 0: any */
     clr_shared_t *request;           /* head of the request that began it, as the link carries it */

@@ -2,6 +2,7 @@
 #include "gateway/gateway.h"
 
 #include "base/assert.h"
+#include "gateway/affinity.h"
 #include "gateway/app_request.h"
 #include "gateway/dispatch.h"
 #include "gateway/http_conn.h"
@@ -19,6 +20,7 @@ void clr_gateway_init(clr_gateway_t *gw, clr_loop_t *loop, const clr_gateway_opt
     clr_list_init(&gw->servers);
     gw->pools = clr_pools_new(&gw->options.http);
     gw->app = clr_app_requests_new(gw);
+    gw->affinity = clr_affinity_new(gw, gw->options.affinity);
     clr_dispatch_init(gw);
 }
 
@@ -26,6 +28,7 @@ void clr_gateway_deinit(clr_gateway_t *gw)
 {
     CLR_ASSERT(clr_gateway_is_idle(gw));
     clr_dispatch_deinit(gw);
+    clr_affinity_free(gw->affinity);
     clr_app_requests_free(gw->app);
     clr_router_clear(gw);
     clr_pools_free(gw->pools);

@@ -45,6 +45,7 @@ typedef struct clr_gateway_options {
     bool access_log;
     bool ws_deflate; /* permessage-deflate, when a client offers it */
     bool gzip;       /* response bodies, where that pays and the client takes it */
+    const struct clr_affinity_keys *affinity; /* where keys are looked for; NULL: nowhere */
     uint16_t node_tag;
 } clr_gateway_options_t;
 
@@ -61,6 +62,7 @@ struct clr_gateway {
     clr_list_t routes;             /* who answers which path (router.c) */
     struct clr_pools *pools;       /* parsers to lease (pools.h) */
     clr_list_t servers;            /* clr_eio_server_t (eio_server.h), in order of declaration */
+    struct clr_affinity *affinity; /* keys and their workers (affinity.h) */
     struct clr_dispatch *dispatch; /* workers, credit and queues (dispatch.h) */
     struct clr_app_requests *app;  /* requests that the application answers (app_request.h) */
 };

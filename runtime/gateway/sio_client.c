@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/affinity.h"
 #include "gateway/eio_held.h"
 #include "gateway/sio_socket.h"
 #include "proto/msgpack.h"
@@ -161,10 +162,12 @@ static void on_connect(clr_eio_session_t *s, const clr_sio_packet_t *packet)
     }
     clr_eio_session_set_connect_timeout(s, 0);
     clr_sio_socket_t *socket = clr_sio_socket_new(s, packet->nsp, packet->json);
-    if (s->worker)
+    if (s->worker) {
+        clr_affinity_bind(s); /* its auth may bring another key */
         clr_sio_socket_ask(socket);
-    else
+    } else {
         clr_eio_session_place(s);
+    }
 }
 
 /* A packet for a namespace in which the client has no socket. After the app disconnected one, the
