@@ -86,8 +86,8 @@ TEST(eio_config_refuses_what_it_cannot_use)
         "{\"kind\":\"socketio\",\"path\":\"/s\",\"cors\":[1]}",
         "{\"kind\":\"socketio\",\"path\":\"/s\",\"cors\":true}",
         "{\"kind\":\"socketio\",\"path\":\"/s\",\"cookie\":{\"name\":\"a b\"}}",
-        "{\"kind\":\"socketio\",\"path\":\"/s\",\"cookie\":{\"name\":\"io\","
-        "\"attributes\":\"; a\\r\\nSet-Cookie: x\"}}",
+        ("{\"kind\":\"socketio\",\"path\":\"/s\",\"cookie\":{\"name\":\"io\","
+         "\"attributes\":\"; a\\r\\nSet-Cookie: x\"}}"),
         "{\"kind\":\"socketio\",\"path\":\"/s\",\"serializer\":\"pickle\"}",
         "{\"kind\":\"socketio\",\"path\":\"/s\",\"allow_upgrades\":1}",
     };
