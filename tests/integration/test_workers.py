@@ -228,6 +228,49 @@ async def test_an_answer_for_a_dead_worker_is_dropped(start):
         assert not noticed(two)
 
 
+# ---- who serves whom ----
+
+
+async def answerer(http, target, **headers):
+    """The worker that answers a request."""
+    answer = await http.request("GET", target, headers=headers)
+    assert answer.status == 200, answer.body
+    return int(answer.body)
+
+
+async def test_clients_and_requests_with_a_key_share_a_worker(start):
+    server = start(4)
+    async with clients(server, 4) as others, contextlib.AsyncExitStack() as stack:
+        assert len({await pid_of(client) for client in others}) == 4
+        tabs = [await stack.enter_async_context(Client(server.url)) for _ in range(5)]
+        for tab in tabs:
+            await tab.connect(auth={"sessionId": "one"})
+        (pid,) = {await pid_of(tab) for tab in tabs}
+        http = await stack.enter_async_context(Http(server.url))
+        for _ in range(5):
+            assert await answerer(http, "/upload?session_id=one") == pid
+            assert await answerer(http, "/", cookie="a=b; X-Chainlit-Session-id=one") == pid
+        os.kill(pid, signal.SIGKILL)
+        (after,) = {await pid_of(tab) for tab in tabs}
+        assert after != pid and await answerer(http, "/upload?session_id=one") == after
+
+
+async def test_a_response_may_give_a_key_out(start):
+    server = start(3)
+    async with Http(server.url) as http:
+        for key in ("k1", "k2", "k3", "k4"):
+            pid = await answerer(http, f"/new?{key}")
+            for _ in range(5):
+                assert await answerer(http, "/", **{"Mcp-Session-Id": key}) == pid
+
+
+async def test_sessions_are_spread_evenly(start):
+    server = start(4)
+    async with clients(server, 40) as everybody:
+        count = collections.Counter([await pid_of(client) for client in everybody])
+        assert sorted(count.values()) == [10] * 4
+
+
 # ---- many deaths ----
 
 

@@ -118,6 +118,17 @@ async def ask_later(sid, who):
     await sio.emit("question", to=who, callback=lambda *args: sio.emit("answered", args, to=sid))
 
 
+async def app(scope, receive, send):
+    """Which worker answers. "/new" gives a key out, as an MCP server gives its session's id."""
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])  # no lifespan
+    headers = [(b"content-type", b"text/plain")]
+    if scope["path"] == "/new":
+        headers.append((b"mcp-session-id", scope["query_string"]))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+
+
 @strict.on("pid")
 async def strict_pid(sid):
     return os.getpid()
