@@ -14,6 +14,9 @@
  * packet with the attachments its placeholders name; request = a request head (link/message.h).
  * A socket is one client in one Socket.IO namespace; a session is one Engine.IO client; a request
  * is an HTTP request or a WebSocket that the ASGI application answers.
+ *
+ * The worker's watchdog has a stream of its own beside the link, in the same format; BLOCKED and
+ * STATS come on that one, and only there.
  */
 #pragma once
 
@@ -104,7 +107,11 @@
     X(101, STATE_SAVE, W, "u16 server, str nsp, str sid, str saved, u64 token",                    \
       "SAVE for a client of any worker; answered by REPLY")                                        \
     X(102, IDLE, W, "u8 idle",                                                                     \
-      "answers MOVE; 0: handlers or answers are under way, and 1 follows when they are done")
+      "answers MOVE; 0: handlers or answers are under way, and 1 follows when they are done")      \
+    X(106, BLOCKED, W, "u8 blocked, u32 ms, str handler, str place, str stack",                    \
+      "watchdog: 1: the loop has not turned for so long, and why; 0: it turns again, after ms")    \
+    X(107, STATS, W, "u32 lag, u32 handlers",                                                      \
+      "watchdog: microseconds that the loop took to notice a ping; handlers at work")
 
 #define CLR_FRAME_ENUM(number, name, direction, payload, meaning) CLR_FRAME_##name = (number),
 enum clr_frame_type { CLR_FRAME_MAP(CLR_FRAME_ENUM) };

@@ -14,6 +14,7 @@
 #include "gateway/migrate.h"
 #include "gateway/outbox.h"
 #include "gateway/worker_frames.h"
+#include "gateway/worker_health.h"
 
 #define LOG "dispatch"
 
@@ -38,6 +39,7 @@ struct clr_worker {
     int reason; /* why it went */
     bool hello;
     bool congested;
+    clr_health_t *health; /* NULL: nobody watches it */
     clr_outbox_t outbox;
     clr_list_t sessions; /* clr_eio_session_t.node_ */
     clr_timer_t recheck;
@@ -301,6 +303,8 @@ static void on_down(int reason, void *ctx)
     clr_migrate_lost(w->gw, w, &w->outbox, &sessions);
     clr_eio_worker_gone(w->gw->dispatch->eio, w);
     clr_app_worker_gone(w->gw, &w->requests);
+    clr_health_close(w->health);
+    w->health = NULL;
     clr_link_close(w->link);
 }
 
@@ -356,6 +360,23 @@ int clr_worker_attach(clr_worker_t **out, clr_gateway_t *gw, int fd, unsigned nu
     clr_list_push_back(&gw->dispatch->workers, &w->node_);
     *out = w;
     return 0;
+}
+
+int clr_worker_watch(clr_worker_t *w, int fd, int pid)
+{
+    CLR_ASSERT(!w->health && w->state != CLR_WORKER_GONE);
+    return clr_health_open(&w->health, w->gw, w, fd, pid);
+}
+
+const clr_health_t *clr_worker_health(const clr_worker_t *w)
+{
+    return w->health;
+}
+
+void clr_worker_give_up(clr_worker_t *w)
+{
+    if (w->ops->on_given_up)
+        w->ops->on_given_up(w, w->ctx);
 }
 
 void clr_worker_stop(clr_worker_t *w, uint32_t grace_ms)
@@ -448,17 +469,28 @@ clr_worker_t *clr_dispatch_worker(const clr_gateway_t *gw, uint32_t serial)
     return NULL;
 }
 
-/* Those that keep up come first; among equals the one with the fewest sessions. */
+static bool keeps_up(const clr_worker_t *w)
+{
+    return !w->congested && !clr_health_figures(w->health).blocked;
+}
+
+/* Those that keep up come first. */
+static bool is_better(const clr_worker_t *a, const clr_worker_t *b)
+{
+    if (keeps_up(a) != keeps_up(b))
+        return keeps_up(a);
+    if (a->session_count != b->session_count)
+        return a->session_count < b->session_count;
+    return clr_health_figures(a->health).lag_us < clr_health_figures(b->health).lag_us;
+}
+
 clr_worker_t *clr_dispatch_choose(clr_gateway_t *gw)
 {
     clr_worker_t *best = NULL;
     clr_list_each(node, &gw->dispatch->workers)
     {
         clr_worker_t *w = clr_container_of(node, clr_worker_t, node_);
-        if (w->state != CLR_WORKER_READY)
-            continue;
-        if (!best || (best->congested && !w->congested) ||
-            (best->congested == w->congested && w->session_count < best->session_count))
+        if (w->state == CLR_WORKER_READY && (!best || is_better(w, best)))
             best = w;
     }
     return best;
@@ -518,7 +550,7 @@ clr_worker_t *clr_dispatch_choose_app(const clr_gateway_t *gw)
     clr_list_each(node, &gw->dispatch->workers)
     {
         clr_worker_t *w = clr_container_of(node, clr_worker_t, node_);
-        if (!clr_worker_takes_requests(w) || w->congested || !clr_outbox_is_open(&w->outbox) ||
+        if (!clr_worker_takes_requests(w) || !keeps_up(w) || !clr_outbox_is_open(&w->outbox) ||
             is_silent(w))
             continue;
         if (!best || has_less_to_do(w, best))

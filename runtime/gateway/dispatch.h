@@ -28,6 +28,8 @@ typedef struct clr_worker_ops {
     void (*on_ready)(clr_worker_t *w, void *ctx);
     void (*on_failed)(clr_worker_t *w, uint8_t kind, clr_str_t text, void *ctx);
     void (*on_stopped)(clr_worker_t *w, void *ctx);
+    /* It is blocked for longer than the options allow: its process is to be replaced. */
+    void (*on_given_up)(clr_worker_t *w, void *ctx);
     /* The link is down; the worker object is freed when this returns. */
     void (*on_gone)(clr_worker_t *w, int reason, void *ctx);
 } clr_worker_ops_t;
@@ -36,6 +38,9 @@ typedef struct clr_worker_ops {
  * sent at once. Borrows ops and ctx until on_gone; each op may be NULL. */
 CLR_NODISCARD int clr_worker_attach(clr_worker_t **out, clr_gateway_t *gw, int fd, unsigned number,
                                     clr_str_t config, const clr_worker_ops_t *ops, void *ctx);
+
+/* Listens to its watchdog (worker_health.h). Takes fd on success; `pid` is for the log. Once. */
+CLR_NODISCARD int clr_worker_watch(clr_worker_t *w, int fd, int pid);
 
 /* Asks for a graceful end: queued frames first, then STOP. */
 void clr_worker_stop(clr_worker_t *w, uint32_t grace_ms);
@@ -48,7 +53,8 @@ unsigned clr_worker_number(const clr_worker_t *w);
 uint32_t clr_worker_sockets(const clr_worker_t *w);
 uint32_t clr_worker_sessions(const clr_worker_t *w);
 
-/* The ready worker with the fewest sessions; NULL when none is ready. */
+/* The ready worker with the fewest sessions, of those that keep up; among equals the one whose loop
+ * is the least behind. NULL when none is ready. */
 clr_worker_t *clr_dispatch_choose(clr_gateway_t *gw);
 
 /* Live sessions and ready workers, for status lines. */
@@ -96,6 +102,12 @@ typedef struct clr_worker_load {
 } clr_worker_load_t;
 
 void clr_worker_get_load(const clr_worker_t *w, clr_worker_load_t *out);
+
+/* What its watchdog said last; NULL: it has none. */
+const struct clr_health *clr_worker_health(const clr_worker_t *w);
+
+/* Calls on_given_up. */
+void clr_worker_give_up(clr_worker_t *w);
 
 /* Its clients are paused. */
 bool clr_worker_is_congested(const clr_worker_t *w);

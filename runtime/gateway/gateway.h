@@ -42,6 +42,7 @@ typedef struct clr_gateway_options {
     uint64_t ws_ping_interval_ms; /* 0: no pings */
     uint64_t ws_ping_timeout_ms;
     size_t ws_max_size;
+    uint64_t handler_timeout_ms; /* a worker that is blocked for longer is given up; 0: never */
     bool access_log;
     bool ws_deflate; /* permessage-deflate, when a client offers it */
     bool gzip;       /* response bodies, where that pays and the client takes it */

@@ -11,6 +11,7 @@
 #include "gateway/app_request.h"
 #include "gateway/dispatch.h"
 #include "gateway/gateway.h"
+#include "gateway/worker_health.h"
 
 const char *const clr_worker_states[] = {"gone",  "waiting",  "starting", "loading",
                                          "ready", "stopping", NULL};
@@ -229,6 +230,21 @@ static uint64_t get_unsent(const clr_worker_status_t *w)
     return load_of(w).unsent;
 }
 
+static clr_health_figures_t health_of(const clr_worker_status_t *w)
+{
+    return clr_health_figures(w->worker ? clr_worker_health(w->worker) : NULL);
+}
+
+static uint64_t get_blocked(const clr_worker_status_t *w)
+{
+    return health_of(w).blocked;
+}
+
+static uint64_t get_handlers(const clr_worker_status_t *w)
+{
+    return health_of(w).handlers;
+}
+
 /* Without a word of the worker's, which may be blocked. */
 static uint64_t get_memory(const clr_worker_status_t *w)
 {
@@ -261,6 +277,9 @@ static const struct {
      get_waiting},
     {"clrun_worker_unsent_bytes", "gauge", "Frames that the worker's link has no room for.",
      get_unsent},
+    {"clrun_worker_blocked", "gauge", "1 while the worker's loop does not turn.", get_blocked},
+    {"clrun_worker_handlers", "gauge", "Handlers at work, at the watchdog's last look.",
+     get_handlers},
     {"clrun_worker_resident_memory_bytes", "gauge", "Memory of the worker's process.", get_memory},
 };
 
@@ -274,6 +293,15 @@ static void append_workers(const clr_worker_status_t *workers, size_t count, clr
             clr_buf_printf(out, "%s{worker=\"%u\"} %" PRIu64 "\n", name, workers[i].number,
                            worker_metrics[m].get(&workers[i]));
     }
+}
+
+static void append_lag(const clr_worker_status_t *workers, size_t count, clr_buf_t *out)
+{
+    const char *name = "clrun_worker_loop_lag_seconds";
+    family(out, name, "gauge", "How long the worker's loop lately took to notice what came.");
+    for (size_t i = 0; i < count; i++)
+        clr_buf_printf(out, "%s{worker=\"%u\"} %.6f\n", name, workers[i].number,
+                       health_of(&workers[i]).lag_us / 1e6);
 }
 
 /* --- loop --- */
@@ -308,6 +336,7 @@ void clr_metrics_append(const clr_gateway_t *gw, const clr_worker_status_t *work
     append_requests(gw, out);
     append_sessions(gw, out);
     append_workers(workers, count, out);
+    append_lag(workers, count, out);
     append_link(gw, out);
     append_loop(&gw->loop->stats, out);
 }

@@ -165,6 +165,7 @@ typedef struct value_range {
 static const value_range_t ranges[] = {
     {"found", 0, 1},
     {"idle", 0, 1},
+    {"blocked", 0, 1},
     {"allowed", 0, 1},
     {"op", CLR_ROOM_JOIN, CLR_ROOM_KICK},
     {"reason", CLR_REASON_CLIENT_DISCONNECT, CLR_REASON_TRANSPORT_ERROR},

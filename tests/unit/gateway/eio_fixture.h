@@ -29,6 +29,7 @@ typedef struct fake {
     bool gone;
     int gone_reason;
     bool is_ready;
+    int given_up;
 } fake_t;
 
 static void fake_on_gone(clr_worker_t *w, int reason, void *ctx)
@@ -48,7 +49,15 @@ static void fake_on_ready(clr_worker_t *w, void *ctx)
         clr_gateway_set_ready(&gw);
 }
 
-static const clr_worker_ops_t fake_ops = {.on_ready = fake_on_ready, .on_gone = fake_on_gone};
+static void fake_on_given_up(clr_worker_t *w, void *ctx)
+{
+    fake_t *f = ctx;
+    EXPECT(f->w == w);
+    f->given_up++;
+}
+
+static const clr_worker_ops_t fake_ops = {
+    .on_ready = fake_on_ready, .on_given_up = fake_on_given_up, .on_gone = fake_on_gone};
 
 /* Sends what was built in f->out. */
 static void fake_flush(fake_t *f)
