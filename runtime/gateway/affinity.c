@@ -262,18 +262,20 @@ static void unset_idle(clr_affinity_t *a, clr_affinity_key_t *key)
     a->idle_count--;
 }
 
-/* Its worker, if that may have more. */
-static clr_worker_t *worker_of(const clr_affinity_t *a, clr_str_t text)
+/* Its worker, if that may have more; one that retires may have more requests, and no clients. */
+static clr_worker_t *worker_of(const clr_affinity_t *a, clr_str_t text, bool for_request)
 {
     const clr_affinity_key_t *key = clr_map_get(&a->map, text);
     clr_worker_t *w = key && !is_expired(a, key) ? clr_dispatch_worker(a->gw, key->serial) : NULL;
-    return w && clr_worker_state(w) == CLR_WORKER_READY ? w : NULL;
+    clr_worker_state_t state = w ? clr_worker_state(w) : CLR_WORKER_GONE;
+    bool takes = state == CLR_WORKER_READY || (for_request && state == CLR_WORKER_RETIRING);
+    return takes ? w : NULL;
 }
 
-static clr_worker_t *first_worker(const clr_affinity_t *a, const found_t *f)
+static clr_worker_t *first_worker(const clr_affinity_t *a, const found_t *f, bool for_request)
 {
     for (size_t i = 0; i < f->count; i++) {
-        clr_worker_t *w = worker_of(a, found_at(a, f, i));
+        clr_worker_t *w = worker_of(a, found_at(a, f, i), for_request);
         if (w)
             return w;
     }
@@ -306,14 +308,14 @@ static void release_key(clr_affinity_t *a, clr_affinity_key_t *key)
 
 /* ---- sessions ---- */
 
-clr_worker_t *clr_affinity_choose(clr_eio_session_t *s)
+clr_worker_t *clr_affinity_choose(const clr_eio_session_t *s)
 {
     clr_affinity_t *a = s->server->gw->affinity;
     clr_worker_t *w = NULL;
     if (a->keys->count > 0) {
         found_t f;
         find_in_session(a, s, &f);
-        w = first_worker(a, &f);
+        w = first_worker(a, &f, false);
     }
     return w ? w : clr_dispatch_choose(s->server->gw);
 }
@@ -337,7 +339,7 @@ static void hold_key(clr_affinity_t *a, clr_eio_session_t *s, clr_str_t text)
     else
         s->keys->list[s->keys->count++] = key;
     /* Another client's worker keeps it while that lives. */
-    if (key->sessions <= 1 || !worker_of(a, text))
+    if (key->sessions <= 1 || !worker_of(a, text, false))
         key->serial = clr_worker_serial(s->worker);
 }
 
@@ -371,7 +373,7 @@ clr_worker_t *clr_affinity_find(clr_gateway_t *gw, const clr_exchange_t *x)
     if (a->map.count == 0 || !x->head)
         return NULL;
     find_in_request(a, x->head, &f);
-    return first_worker(a, &f);
+    return first_worker(a, &f, true);
 }
 
 static void learn(clr_affinity_t *a, const clr_worker_t *w, clr_str_t name, clr_str_t value)

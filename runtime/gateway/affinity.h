@@ -45,7 +45,7 @@ void clr_affinity_free(clr_affinity_t *a);
 
 /* The ready worker that a key of the session belongs to, else the one with the fewest sessions;
  * NULL when none is ready. */
-clr_worker_t *clr_affinity_choose(struct clr_eio_session *s);
+clr_worker_t *clr_affinity_choose(const struct clr_eio_session *s);
 
 /* The session's keys are its worker's from now on. */
 void clr_affinity_bind(struct clr_eio_session *s);

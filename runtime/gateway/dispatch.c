@@ -177,6 +177,23 @@ static int on_hello(clr_worker_t *w, const clr_frame_t *frame)
     return 0;
 }
 
+static void ask_to_move(const clr_worker_t *w)
+{
+    clr_list_each(node, &w->sessions)
+        clr_session_move(clr_container_of(node, clr_eio_session_t, node_), NULL);
+}
+
+/* There is somebody now who can take over. */
+static void relieve_retiring(const clr_gateway_t *gw)
+{
+    clr_list_each(node, &gw->dispatch->workers)
+    {
+        const clr_worker_t *w = clr_container_of(node, clr_worker_t, node_);
+        if (w->state == CLR_WORKER_RETIRING)
+            ask_to_move(w);
+    }
+}
+
 static int on_ready(clr_worker_t *w)
 {
     if (w->state == CLR_WORKER_STOPPING)
@@ -191,6 +208,7 @@ static int on_ready(clr_worker_t *w)
     clr_list_take(&waiting, &w->gw->dispatch->waiting);
     for (clr_list_t *node; (node = clr_list_pop_front(&waiting));)
         clr_eio_session_place(clr_container_of(node, clr_eio_session_t, node_));
+    relieve_retiring(w->gw);
     return 0;
 }
 
@@ -204,7 +222,7 @@ static int on_failed(clr_worker_t *w, const clr_frame_t *frame)
     clr_reader_t r = clr_reader(frame->payload);
     uint8_t kind = clr_read_u8(&r);
     clr_str_t text = clr_read_str(&r);
-    if (clr_reader_done(&r) != 0 || w->state == CLR_WORKER_READY)
+    if (clr_reader_done(&r) != 0 || w->state == CLR_WORKER_READY || w->state == CLR_WORKER_RETIRING)
         return CLR_EPROTO;
     if (w->ops->on_failed)
         w->ops->on_failed(w, kind, text, w->ctx);
@@ -379,6 +397,21 @@ void clr_worker_give_up(clr_worker_t *w)
         w->ops->on_given_up(w, w->ctx);
 }
 
+void clr_worker_retire(clr_worker_t *w)
+{
+    if (w->state != CLR_WORKER_READY)
+        return;
+    w->state = CLR_WORKER_RETIRING;
+    clr_app_worker_unready(w->gw);
+    ask_to_move(w);
+}
+
+void clr_worker_move_all(clr_worker_t *w)
+{
+    clr_list_each(node, &w->sessions)
+        clr_session_move_now(clr_container_of(node, clr_eio_session_t, node_), NULL);
+}
+
 void clr_worker_stop(clr_worker_t *w, uint32_t grace_ms)
 {
     if (w->state == CLR_WORKER_GONE || w->state == CLR_WORKER_STOPPING)
@@ -527,9 +560,14 @@ void clr_worker_remove_request(clr_worker_t *w, clr_list_t *node)
     w->request_count--;
 }
 
-bool clr_worker_takes_requests(const clr_worker_t *w)
+static bool takes_new_requests(const clr_worker_t *w)
 {
     return w->state == CLR_WORKER_READY && w->has_app;
+}
+
+bool clr_worker_takes_requests(const clr_worker_t *w)
+{
+    return (w->state == CLR_WORKER_READY || w->state == CLR_WORKER_RETIRING) && w->has_app;
 }
 
 static bool is_silent(const clr_worker_t *w)
@@ -550,7 +588,7 @@ clr_worker_t *clr_dispatch_choose_app(const clr_gateway_t *gw)
     clr_list_each(node, &gw->dispatch->workers)
     {
         clr_worker_t *w = clr_container_of(node, clr_worker_t, node_);
-        if (!clr_worker_takes_requests(w) || !keeps_up(w) || !clr_outbox_is_open(&w->outbox) ||
+        if (!takes_new_requests(w) || !keeps_up(w) || !clr_outbox_is_open(&w->outbox) ||
             is_silent(w))
             continue;
         if (!best || has_less_to_do(w, best))
@@ -563,7 +601,7 @@ bool clr_dispatch_has_app_worker(const clr_gateway_t *gw)
 {
     clr_list_each(node, &gw->dispatch->workers)
     {
-        if (clr_worker_takes_requests(clr_container_of(node, clr_worker_t, node_)))
+        if (takes_new_requests(clr_container_of(node, clr_worker_t, node_)))
             return true;
     }
     return false;

@@ -19,6 +19,7 @@
 typedef enum clr_worker_state {
     CLR_WORKER_LOADING,  /* connected, app not loaded */
     CLR_WORKER_READY,    /* takes sockets */
+    CLR_WORKER_RETIRING, /* serves what it has, until that has moved; gets nothing new */
     CLR_WORKER_STOPPING, /* STOP was sent */
     CLR_WORKER_GONE,
 } clr_worker_state_t;
@@ -41,6 +42,13 @@ CLR_NODISCARD int clr_worker_attach(clr_worker_t **out, clr_gateway_t *gw, int f
 
 /* Listens to its watchdog (worker_health.h). Takes fd on success; `pid` is for the log. Once. */
 CLR_NODISCARD int clr_worker_watch(clr_worker_t *w, int fd, int pid);
+
+/* A worker that is ready gets no new clients and requests, and each of its clients moves to another
+ * one when it is idle (migrate.h); at once if one is ready, else as soon as one is. */
+void clr_worker_retire(clr_worker_t *w);
+
+/* Moves the clients that it still has now, whatever is under way for them. */
+void clr_worker_move_all(clr_worker_t *w);
 
 /* Asks for a graceful end: queued frames first, then STOP. */
 void clr_worker_stop(clr_worker_t *w, uint32_t grace_ms);
@@ -130,7 +138,7 @@ void clr_worker_set_app(clr_worker_t *w);
 void clr_worker_add_request(clr_worker_t *w, clr_list_t *node);
 void clr_worker_remove_request(clr_worker_t *w, clr_list_t *node);
 
-/* It is ready and has an application. */
+/* It has an application and is ready, or retiring: those that belong to it still come. */
 bool clr_worker_takes_requests(const clr_worker_t *w);
 
 /* Where the next request goes: of the ready workers that keep up, the one with the fewest requests

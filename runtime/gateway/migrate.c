@@ -2,6 +2,7 @@
 #include "gateway/migrate.h"
 
 #include "base/log.h"
+#include "gateway/affinity.h"
 #include "gateway/app_request.h"
 #include "gateway/eio_app.h"
 #include "gateway/eio_held.h"
@@ -108,7 +109,7 @@ static void send_empty(clr_eio_session_t *s, uint8_t type)
 static clr_worker_t *target(const clr_eio_session_t *s)
 {
     clr_worker_t *to = s->move_to ? clr_dispatch_worker(s->server->gw, s->move_to) : NULL;
-    return to && clr_worker_state(to) == CLR_WORKER_READY ? to : clr_dispatch_choose(s->server->gw);
+    return to && clr_worker_state(to) == CLR_WORKER_READY ? to : clr_affinity_choose(s);
 }
 
 static bool can_move(const clr_eio_session_t *s)

@@ -554,6 +554,56 @@ TEST(a_namespace_that_is_left_during_a_move_does_not_stop_it)
     close_all(&ws);
 }
 
+TEST(a_retiring_worker_gives_all_clients_away_and_gets_no_new_ones)
+{
+    open_both(1000);
+    ws_t a = {0}, b = {0}, c = {0}, d = {0};
+    uint64_t idle = ws_join(&a, &worker, "/", NULL);
+    ws_join(&b, &other, "/", NULL);
+    uint64_t busy = ws_join(&c, &worker, "/", NULL);
+    clr_worker_retire(worker.w);
+    EXPECT_EQ(clr_worker_state(worker.w), CLR_WORKER_RETIRING);
+    fake_expect(&worker, CLR_FRAME_MOVE);
+    fake_expect(&worker, CLR_FRAME_MOVE);
+    send_idle(&worker, idle, true);
+    send_idle(&worker, busy, false);
+    fake_expect(&worker, CLR_FRAME_DROP);
+    expect_resume(&other, idle);
+    ws_join(&d, &other, "/", NULL);
+    EXPECT_EQ(clr_worker_sessions(worker.w), 1);
+    clr_worker_move_all(worker.w);
+    EXPECT_EQ(fake_expect(&worker, CLR_FRAME_DROP).stream, busy);
+    expect_resume(&other, busy);
+    EXPECT_EQ(clr_worker_sessions(worker.w), 0);
+    clr_worker_stop(worker.w, 1000);
+    fake_expect(&worker, CLR_FRAME_STOP);
+    ws_close(&a);
+    ws_close(&b);
+    ws_close(&c);
+    fake_close(&worker);
+    close_all(&d);
+}
+
+TEST(a_retiring_worker_serves_until_another_is_ready)
+{
+    fixture_open(false);
+    fake_open(&worker, 1, SOCKETIO_SERVER, 1000);
+    ws_t ws = {0};
+    uint64_t stream = ws_join(&ws, &worker, "/", NULL);
+    clr_worker_retire(worker.w);
+    fake_expect(&worker, CLR_FRAME_MOVE);
+    send_events(&ws, 0, 1);
+    send_idle(&worker, stream, true);
+    expect_events(&worker, stream, 0, 1);
+    fake_open(&other, 2, SOCKETIO_SERVER, 1000);
+    fake_expect(&worker, CLR_FRAME_MOVE);
+    send_idle(&worker, stream, true);
+    fake_expect(&worker, CLR_FRAME_DROP);
+    expect_resume(&other, stream);
+    fake_close(&worker);
+    close_all(&ws);
+}
+
 TEST(a_move_to_nobody_ends_where_it_began)
 {
     open_both(1000);
@@ -658,5 +708,7 @@ TEST_MAIN(T(clients_of_a_dead_worker_go_on_with_another),
           T(a_busy_client_is_asked_about_again_when_it_is_idle), T(a_move_may_be_forced),
           T(a_client_that_leaves_during_a_move_is_reported_to_its_worker),
           T(a_namespace_that_is_left_during_a_move_does_not_stop_it),
+          T(a_retiring_worker_gives_all_clients_away_and_gets_no_new_ones),
+          T(a_retiring_worker_serves_until_another_is_ready),
           T(a_move_to_nobody_ends_where_it_began), T(any_worker_sees_and_saves_what_is_kept),
           T(too_much_to_keep_is_refused))
