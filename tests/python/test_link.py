@@ -13,9 +13,9 @@ def test_credit_is_given_back_once_per_batch(sio, gateway, client):
     for _ in range(100):
         client.send("x")
     client.leave()
-    gateway.run()
-    assert sum(f.read.take("I") for f in gateway.named("CREDIT")) == 100
-    assert len(gateway.named("CREDIT")) == 1
+    gateway.until(lambda: sum(f.read.take("I") for f in gateway.named("CREDIT")) == 100)
+    # One, unless the machine is so slow that the turn's time is over before its frames.
+    assert len(gateway.named("CREDIT")) <= 1 + 100 // 16
 
 
 def test_long_batches_let_the_loop_turn(sio, gateway, client):
@@ -27,7 +27,7 @@ def test_long_batches_let_the_loop_turn(sio, gateway, client):
     ]
     gateway.write_raw(b"".join(frames))
     gateway.loop.call_soon(lambda: gateway.loop.call_soon(order.append, "loop"))
-    gateway.run()
+    gateway.until(lambda: len(order) == 2001)
     assert order.index("loop") <= 2 * 512
     order.remove("loop")
     assert order == list(range(2000))

@@ -6,7 +6,7 @@ import pickle
 import struct
 
 import pytest
-from gateway import Gateway, data, request, string
+from gateway import NO_ACK, Gateway, data, frame, request, string
 
 import clrun
 
@@ -273,12 +273,12 @@ def test_frames_are_counted_before_their_handlers_run(worker):
     process.until_ready()
 
     def event(name):
-        process.send("SIO_EVENT", struct.pack("<Q", 2**64 - 1) + data([name]), 1)
+        return frame("SIO_EVENT", struct.pack("<Q", NO_ACK) + data([name]), 1)
 
     connect = struct.pack("<H", 0) + string("e") + string("s") + string("/") + string("")
     process.send("SIO_CONNECT", connect + request(), 1)
     process.expect("SIO_ACCEPT")
-    for name in ("live", "live", "die", "live", "live"):
-        event(name)
+    # In one write: after the third there is nobody to write to.
+    process.link.sendall(b"".join(map(event, ("live", "live", "die", "live", "live"))))
     assert process.receive() is None
     assert process.begun() == 1 + 3

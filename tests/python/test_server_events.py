@@ -188,7 +188,7 @@ def test_async_handlers_false_runs_one_at_a_time():
         gateway.run()
         for _ in range(200):
             client.send("slow", "x" * 10_000)
-        gateway.run()
+        gateway.until(lambda: client.aborted)
         assert "too many events" in client.aborted
         with pytest.raises(RuntimeError):
             gateway.wait(sio.call("x", to=client.sid))
