@@ -1,5 +1,4 @@
-/* load_conn.c: Socket.IO clients over WebSocket for the load generator, and the loop they run in.
- */
+/* load_conn.c: WebSocket and Socket.IO clients for the load generator, and the loop they run in. */
 #include "load_conn.h"
 
 #include <arpa/inet.h>
@@ -227,11 +226,12 @@ static void on_connected(load_conn_t *c)
     }
     uint8_t *p = reserve(c, 512);
     int len = snprintf((char *)p, 512,
-                       "GET %s?EIO=4&transport=websocket HTTP/1.1\r\n"
+                       "GET %s%s HTTP/1.1\r\n"
                        "Host: 127.0.0.1:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
                        "Sec-WebSocket-Version: 13\r\n\r\n",
-                       c->loop->path, ntohs(c->loop->server.sin_port));
+                       c->loop->path, c->loop->plain ? "" : "?EIO=4&transport=websocket",
+                       ntohs(c->loop->server.sin_port));
     if (len < 0 || len >= 512) {
         load_die("path too long");
     }
@@ -244,7 +244,7 @@ static void on_connected(load_conn_t *c)
 
 static void on_text(load_conn_t *c, const char *text, size_t len)
 {
-    if (len == 1 && text[0] == '2') {
+    if (len == 1 && text[0] == '2' && !c->loop->plain) {
         load_conn_send(c, "3", 1);
         return;
     }
@@ -303,7 +303,10 @@ static size_t parse_http(load_conn_t *c, const uint8_t *p, size_t len)
     if (len < 12 || memcmp(p, "HTTP/1.1 101", 12) != 0) {
         load_die("handshake refused: %.*s", (int)(end - p), (const char *)p);
     }
-    c->state = LOAD_OPEN;
+    c->state = c->loop->plain ? LOAD_READY : LOAD_OPEN;
+    if (c->loop->plain) {
+        c->loop->ops->on_ready(c);
+    }
     return (size_t)(end - p) + 4;
 }
 

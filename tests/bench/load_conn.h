@@ -1,7 +1,8 @@
-/* load_conn.h: Socket.IO clients over WebSocket for the load generator, and the loop they run in.
+/* load_conn.h: WebSocket and Socket.IO clients for the load generator, and the loop they run in.
  *
  * A connection goes by itself through TCP, the WebSocket handshake, the Engine.IO OPEN and the
- * Socket.IO CONNECT; then it is ready and belongs to the scenario. It answers pings. It reads only
+ * Socket.IO CONNECT (in a plain loop: WebSocket alone); then it is ready and belongs to the
+ * scenario. It answers pings. It reads only
  * what a well-behaved server sends: anything else ends the program, since a benchmark of a broken
  * server measures nothing. Frames are gathered and written once per turn of the loop, so that the
  * generator costs far less than the servers it drives.
@@ -59,6 +60,7 @@ struct load_loop {
     int epoll;
     struct sockaddr_in server;
     const char *path;
+    bool plain; /* nothing above WebSocket; set after load_loop_init() */
     const load_ops_t *ops;
     void *ctx; /* the scenario's */
     load_conn_t *conns;

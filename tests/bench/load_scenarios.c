@@ -38,17 +38,23 @@ static void echo_send(load_run_t *run, load_conn_t *c, uint32_t id)
     load_conn_send(c, run->message, run->message_len);
 }
 
+static char *new_message(size_t len)
+{
+    char *message = malloc(len + 1);
+    if (message == NULL) {
+        load_die("out of memory");
+    }
+    memset(message, 'x', len);
+    return message;
+}
+
 static void echo_start(load_run_t *run)
 {
     const load_options_t *o = run->options;
     size_t head = sizeof(ECHO_HEAD) - 1;
     run->message_len = head + o->bytes + sizeof(ECHO_TAIL) - 1;
-    run->message = malloc(run->message_len + 1);
-    if (run->message == NULL) {
-        load_die("out of memory");
-    }
+    run->message = new_message(run->message_len);
     memcpy(run->message, ECHO_HEAD, head);
-    memset(run->message + head, 'x', o->bytes);
     memcpy(run->message + head + o->bytes, ECHO_TAIL, sizeof(ECHO_TAIL));
     for (uint32_t i = 0; i < run->loop.conn_count; i++) {
         load_conn_t *c = &run->loop.conns[i];
@@ -75,6 +81,40 @@ static void echo_message(load_conn_t *c, const char *text, size_t len)
     c->sent_at[id] = 0;
     run->count++;
     echo_send(run, c, id);
+}
+
+/* -- ws-echo: a text comes back; they keep their order */
+
+static void ws_echo_send(load_run_t *run, load_conn_t *c, uint32_t slot)
+{
+    c->sent_at[slot] = now_of(run);
+    load_conn_send(c, run->message, run->message_len);
+}
+
+static void ws_echo_start(load_run_t *run)
+{
+    const load_options_t *o = run->options;
+    run->message_len = o->bytes;
+    run->message = new_message(o->bytes);
+    for (uint32_t i = 0; i < run->loop.conn_count; i++) {
+        load_conn_t *c = &run->loop.conns[i];
+        c->sent_at = calloc(INFLIGHT_MAX, sizeof(*c->sent_at));
+        for (uint32_t slot = 0; c->sent_at != NULL && slot < o->inflight; slot++) {
+            ws_echo_send(run, c, slot);
+        }
+    }
+}
+
+static void ws_echo_message(load_conn_t *c, const char *text, size_t len)
+{
+    load_run_t *run = run_of(c);
+    if (len != run->message_len || c->sent_at == NULL) {
+        load_die("unexpected message: %.*s", (int)(len < 80 ? len : 80), text);
+    }
+    uint32_t slot = (uint32_t)(c->got++ % run->options->inflight);
+    load_histogram_add(&run->latency, now_of(run) - c->sent_at[slot]);
+    run->count++;
+    ws_echo_send(run, c, slot);
 }
 
 /* -- events-out: 42["burst",N] -> N times 42["tick",…] */
@@ -159,13 +199,23 @@ static void ignore_message(load_conn_t *c, const char *text, size_t len)
 }
 
 static const load_scenario_t scenarios[] = {
-    {"echo", "events", {count_ready, echo_message, NULL}, 50, 0, echo_start, false, true},
+    {"echo", "events", {count_ready, echo_message, NULL}, 50, 0, echo_start, false, true, false},
+    {"ws-echo",
+     "messages",
+     {count_ready, ws_echo_message, NULL},
+     50,
+     0,
+     ws_echo_start,
+     false,
+     true,
+     true},
     {"events-out",
      "events",
      {count_ready, burst_message, NULL},
      50,
      2000,
      burst_start,
+     false,
      false,
      false},
     {"broadcast",
@@ -175,6 +225,7 @@ static const load_scenario_t scenarios[] = {
      10,
      broadcast_ask,
      false,
+     false,
      false},
     {"connect",
      "connects",
@@ -183,8 +234,9 @@ static const load_scenario_t scenarios[] = {
      0,
      connect_start,
      true,
+     false,
      false},
-    {"idle", "clients", {count_ready, ignore_message, NULL}, 5000, 0, NULL, false, false},
+    {"idle", "clients", {count_ready, ignore_message, NULL}, 5000, 0, NULL, false, false, false},
 };
 
 const load_scenario_t *load_scenario_find(const char *name)
@@ -250,6 +302,7 @@ static load_run_t *new_run(const load_scenario_t *s, const load_options_t *optio
     run->options = options;
     load_loop_init(&run->loop, &options->server, options->path, &s->ops, run,
                    options->clients ? options->clients : s->clients);
+    run->loop.plain = s->plain;
     return run;
 }
 

@@ -44,6 +44,7 @@ typedef struct load_scenario {
     void (*start)(load_run_t *run); /* all clients are ready */
     bool opens_itself;              /* start opens the connections */
     bool has_latency;
+    bool plain; /* nothing above WebSocket */
 } load_scenario_t;
 
 /* NULL: no such scenario. */

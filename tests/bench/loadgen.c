@@ -16,14 +16,14 @@
 
 static const char usage[] =
     "usage: clr_loadgen SCENARIO --port PORT [options] [-- COMMAND…]\n"
-    "  SCENARIO        echo, latency, events-out, broadcast, connect, idle, http, start\n"
+    "  SCENARIO        echo, latency, events-out, broadcast, connect, idle, start; ws-echo; http\n"
     "  --host ADDR     IPv4 address (127.0.0.1)\n"
-    "  --path PATH     Socket.IO path (/socket.io/); http: the request's (/)\n"
+    "  --path PATH     Socket.IO path (/socket.io/); http and ws-echo: the request's (/)\n"
     "  --method NAME   http: of the request (GET)\n"
     "  --body N        http: bytes of the request's body (0)\n"
     "  --clients N     connections\n"
-    "  --inflight N    echo: unanswered events of one client (16)\n"
-    "  --bytes N       echo: text in an event (100)\n"
+    "  --inflight N    echo, ws-echo: unanswered events of one client (16)\n"
+    "  --bytes N       echo, ws-echo: text in an event (100)\n"
     "  --burst N       events-out, broadcast: how many are asked for at once\n"
     "  --seconds S     length of a run (3)\n"
     "  --warmup S      before the first run (1)\n"
@@ -114,7 +114,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     bool is_http = strcmp(name, "http") == 0;
     if (o.path == NULL) {
-        o.path = is_http ? "/" : "/socket.io/";
+        o.path = is_http || strcmp(name, "ws-echo") == 0 ? "/" : "/socket.io/";
     }
     if (is_http) {
         load_http_run(&o);

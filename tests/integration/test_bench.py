@@ -78,6 +78,27 @@ async def test_http(clrun, tmp_path, options):
     assert result["p99_us"] >= result["p50_us"] > 0
 
 
+ASGI = ROOT / "tests" / "bench" / "servers" / "asgi" / "app.py"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["http", "--path", "/plain"],
+        ["http", "--path", "/10k"],
+        ["http", "--path", "/upload", "--method", "POST", "--body", 1_000_000, "--clients", 4],
+        ["ws-echo", "--clients", 10],
+        ["ws-echo", "--clients", 2, "--bytes", 70000],
+    ],
+    ids=["plain", "10k", "upload", "websocket", "websocket large"],
+)
+async def test_asgi(clrun, options):
+    server = clrun(ASGI)
+    result = await loadgen(*options, "--port", server.port, "--seconds", 0.3, "--warmup", 0.1)
+    assert result["rate"] > 0
+    assert result["p99_us"] >= result["p50_us"] > 0
+
+
 async def test_idle(server):
     result = await loadgen("idle", "--port", server.port, "--clients", 100)
     assert result["clients"] == 100
