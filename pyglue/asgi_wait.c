@@ -5,6 +5,7 @@
  *    └───► WAITING ── step ──► DONE        else a future of the loop is awaited, and asked again
  */
 #include "asgi_internal.h"
+#include "coroutine.h"
 
 enum { WAIT_NEW, WAIT_WAITING, WAIT_DONE };
 
@@ -143,47 +144,11 @@ void clr_asgi_wake(clr_asgi_call_t *call, clr_asgi_wait_kind_t kind)
 
 /* ---- the type of awaitables ---- */
 
-/* What a generator's method returns for the result of a step. */
-static PyObject *as_generator(PySendResult status, PyObject *result)
-{
-    if (status == PYGEN_NEXT)
-        return result;
-    if (status == PYGEN_RETURN) {
-        PyErr_SetObject(PyExc_StopIteration, result == Py_None ? NULL : result);
-        Py_DECREF(result);
-    }
-    return NULL;
-}
-
-static PyObject *wait_send(PyObject *self, PyObject *value)
-{
-    PyObject *result;
-    PySendResult status = wait_am_send(self, value, &result);
-    return as_generator(status, result);
-}
-
-static PyObject *wait_next(PyObject *self)
-{
-    return wait_send(self, Py_None);
-}
-
-/* throw(exc) or throw(type[, value[, traceback]]): sets the exception. */
-static PyObject *raise_thrown(PyObject *args)
-{
-    PyObject *type, *value = NULL, *trace = NULL;
-    if (!PyArg_UnpackTuple(args, "throw", 1, 3, &type, &value, &trace))
-        return NULL;
-    if (PyExceptionInstance_Check(type))
-        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
-    else
-        PyErr_SetObject(type, value);
-    return NULL;
-}
-
 static PyObject *wait_throw(PyObject *self, PyObject *args)
 {
     finish((clr_asgi_wait_t *)self);
-    return raise_thrown(args);
+    clr_coroutine_raise(args);
+    return NULL;
 }
 
 static PyObject *wait_close(PyObject *self, PyObject *unused)
@@ -191,11 +156,6 @@ static PyObject *wait_close(PyObject *self, PyObject *unused)
     (void)unused;
     finish((clr_asgi_wait_t *)self);
     Py_RETURN_NONE;
-}
-
-static PyObject *return_self(PyObject *self)
-{
-    return Py_NewRef(self);
 }
 
 static int wait_traverse(PyObject *self, visitproc visit, void *arg)
@@ -223,20 +183,6 @@ static void wait_dealloc(PyObject *self)
     clr_type_free(self);
 }
 
-static PyObject *get_none(PyObject *self, void *unused)
-{
-    (void)self;
-    (void)unused;
-    Py_RETURN_NONE;
-}
-
-static PyObject *get_false(PyObject *self, void *unused)
-{
-    (void)self;
-    (void)unused;
-    Py_RETURN_FALSE;
-}
-
 static PyObject *get_suspended(PyObject *self, void *unused)
 {
     (void)unused;
@@ -251,14 +197,18 @@ static PyObject *get_name(PyObject *self, void *unused)
 }
 
 static PyGetSetDef wait_getset[] = {
-    {"__name__", get_name, NULL, NULL, NULL},    {"__qualname__", get_name, NULL, NULL, NULL},
-    {"cr_running", get_false, NULL, NULL, NULL}, {"cr_suspended", get_suspended, NULL, NULL, NULL},
-    {"cr_frame", get_none, NULL, NULL, NULL},    {"cr_code", get_none, NULL, NULL, NULL},
-    {"cr_await", get_none, NULL, NULL, NULL},    {0},
+    {"__name__", get_name, NULL, NULL, NULL},
+    {"__qualname__", get_name, NULL, NULL, NULL},
+    {"cr_running", clr_coroutine_get_false, NULL, NULL, NULL},
+    {"cr_suspended", get_suspended, NULL, NULL, NULL},
+    {"cr_frame", clr_coroutine_get_none, NULL, NULL, NULL},
+    {"cr_code", clr_coroutine_get_none, NULL, NULL, NULL},
+    {"cr_await", clr_coroutine_get_none, NULL, NULL, NULL},
+    {0},
 };
 
 static PyMethodDef wait_methods[] = {
-    {"send", wait_send, METH_O, NULL},
+    {"send", clr_coroutine_send, METH_O, NULL},
     {"throw", wait_throw, METH_VARARGS, NULL},
     {"close", wait_close, METH_NOARGS, NULL},
     {0},
@@ -269,9 +219,9 @@ static PyType_Slot wait_slots[] = {
     CLR_SLOT(Py_tp_dealloc, wait_dealloc),
     CLR_SLOT(Py_tp_traverse, wait_traverse),
     CLR_SLOT(Py_tp_clear, wait_clear),
-    CLR_SLOT(Py_tp_iter, return_self),
-    CLR_SLOT(Py_tp_iternext, wait_next),
-    CLR_SLOT(Py_am_await, return_self),
+    CLR_SLOT(Py_tp_iter, clr_coroutine_self),
+    CLR_SLOT(Py_tp_iternext, clr_coroutine_next),
+    CLR_SLOT(Py_am_await, clr_coroutine_self),
     CLR_SLOT(Py_am_send, wait_am_send),
     {Py_tp_methods, wait_methods},
     {Py_tp_getset, wait_getset},
@@ -313,7 +263,8 @@ static PyObject *sent_send(PyObject *self, PyObject *value)
 static PyObject *sent_throw(PyObject *self, PyObject *args)
 {
     (void)self;
-    return raise_thrown(args);
+    clr_coroutine_raise(args);
+    return NULL;
 }
 
 static PyObject *sent_close(PyObject *self, PyObject *unused)
@@ -332,9 +283,9 @@ static PyMethodDef sent_methods[] = {
 
 static PyType_Slot sent_slots[] = {
     {Py_tp_doc, "What send() of an ASGI application returns when nothing has to be awaited."},
-    CLR_SLOT(Py_tp_iter, return_self),
+    CLR_SLOT(Py_tp_iter, clr_coroutine_self),
     CLR_SLOT(Py_tp_iternext, sent_next),
-    CLR_SLOT(Py_am_await, return_self),
+    CLR_SLOT(Py_am_await, clr_coroutine_self),
     CLR_SLOT(Py_am_send, sent_am_send),
     {Py_tp_methods, sent_methods},
     {0, NULL},

@@ -1,5 +1,6 @@
 /* carrier_coro.c: the coroutine that asyncio sees in a carrier: the later steps of an event. */
 #include "carrier_internal.h"
+#include "coroutine.h"
 
 /* The handler of a Task of its own has ended. CancelledError goes on to the Task. */
 static PySendResult end_late(clr_carrier_t *c, bool ok, PyObject **result)
@@ -128,47 +129,18 @@ static PySendResult carrier_throw_exc(clr_carrier_t *c, PyObject *exc, PyObject 
     return PYGEN_ERROR;
 }
 
-/* What a generator's method returns for the result of a step. */
-static PyObject *as_generator(PySendResult status, PyObject *result)
-{
-    if (status == PYGEN_NEXT)
-        return result;
-    if (status == PYGEN_RETURN) {
-        PyErr_SetObject(PyExc_StopIteration, result == Py_None ? NULL : result);
-        Py_DECREF(result);
-    }
-    return NULL;
-}
-
-static PyObject *carrier_send(PyObject *self, PyObject *value)
-{
-    PyObject *result = NULL;
-    PySendResult status = carrier_am_send(self, value, &result);
-    return as_generator(status, result);
-}
-
-static PyObject *carrier_next(PyObject *self)
-{
-    return carrier_send(self, Py_None);
-}
-
 /* throw(exc) or throw(type[, value[, traceback]]) */
 static PyObject *carrier_throw(PyObject *self, PyObject *args)
 {
-    PyObject *type, *value = NULL, *trace = NULL;
-    if (!PyArg_UnpackTuple(args, "throw", 1, 3, &type, &value, &trace))
+    if (clr_coroutine_raise(args) < 0)
         return NULL;
-    if (PyExceptionInstance_Check(type))
-        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
-    else
-        PyErr_SetObject(type, value);
     PyObject *exc = clr_err_take();
     PyObject *result = NULL;
     Py_INCREF(self);
     PySendResult status = carrier_throw_exc((clr_carrier_t *)self, exc, &result);
     Py_DECREF(self);
     Py_DECREF(exc);
-    return as_generator(status, result);
+    return clr_coroutine_result(status, result);
 }
 
 static PyObject *carrier_close(PyObject *self, PyObject *unused)
@@ -187,11 +159,6 @@ static PyObject *carrier_close(PyObject *self, PyObject *unused)
 }
 
 /* ---- the type ---- */
-
-static PyObject *return_self(PyObject *self)
-{
-    return Py_NewRef(self);
-}
 
 static int carrier_traverse(PyObject *self, visitproc visit, void *arg)
 {
@@ -284,7 +251,7 @@ static PyGetSetDef carrier_getset[] = {
 };
 
 static PyMethodDef carrier_methods[] = {
-    {"send", carrier_send, METH_O, NULL},
+    {"send", clr_coroutine_send, METH_O, NULL},
     {"throw", carrier_throw, METH_VARARGS, NULL},
     {"close", carrier_close, METH_NOARGS, NULL},
     {0},
@@ -295,9 +262,9 @@ static PyType_Slot carrier_slots[] = {
     CLR_SLOT(Py_tp_dealloc, carrier_dealloc),
     CLR_SLOT(Py_tp_traverse, carrier_traverse),
     CLR_SLOT(Py_tp_clear, carrier_clear),
-    CLR_SLOT(Py_tp_iter, return_self),
-    CLR_SLOT(Py_tp_iternext, carrier_next),
-    CLR_SLOT(Py_am_await, return_self),
+    CLR_SLOT(Py_tp_iter, clr_coroutine_self),
+    CLR_SLOT(Py_tp_iternext, clr_coroutine_next),
+    CLR_SLOT(Py_am_await, clr_coroutine_self),
     CLR_SLOT(Py_am_send, carrier_am_send),
     {Py_tp_methods, carrier_methods},
     {Py_tp_getset, carrier_getset},

@@ -1,4 +1,5 @@
 /* emit.c: emit() and send(), and the awaitable they return. */
+#include "coroutine.h"
 #include "server.h"
 
 typedef enum clr_emit_state {
@@ -306,29 +307,6 @@ static PySendResult emit_am_send(PyObject *self, PyObject *value, PyObject **res
     return PYGEN_RETURN;
 }
 
-static PyObject *as_generator(PySendResult status, PyObject *result)
-{
-    if (status == PYGEN_NEXT)
-        return result;
-    if (status == PYGEN_RETURN) {
-        PyErr_SetNone(PyExc_StopIteration);
-        Py_DECREF(result);
-    }
-    return NULL;
-}
-
-static PyObject *emit_send(PyObject *self, PyObject *value)
-{
-    PyObject *result;
-    PySendResult status = emit_am_send(self, value, &result);
-    return as_generator(status, result);
-}
-
-static PyObject *emit_next(PyObject *self)
-{
-    return emit_send(self, Py_None);
-}
-
 static PyObject *emit_throw(PyObject *self, PyObject *args)
 {
     clr_emit_t *e = (clr_emit_t *)self;
@@ -344,13 +322,7 @@ static PyObject *emit_throw(PyObject *self, PyObject *args)
     }
     e->state = EMIT_DONE;
     drop_args(e);
-    PyObject *type, *value = NULL, *trace = NULL;
-    if (!PyArg_UnpackTuple(args, "throw", 1, 3, &type, &value, &trace))
-        return NULL;
-    if (PyExceptionInstance_Check(type))
-        PyErr_SetObject((PyObject *)Py_TYPE(type), type);
-    else
-        PyErr_SetObject(type, value);
+    clr_coroutine_raise(args);
     return NULL;
 }
 
@@ -362,11 +334,6 @@ static PyObject *emit_close(PyObject *self, PyObject *unused)
     drop_args(e);
     Py_CLEAR(e->waiter);
     Py_RETURN_NONE;
-}
-
-static PyObject *return_self(PyObject *self)
-{
-    return Py_NewRef(self);
 }
 
 static int emit_traverse(PyObject *self, visitproc visit, void *arg)
@@ -422,35 +389,25 @@ static PyObject *get_qualname(PyObject *self, void *unused)
     return PyUnicode_FromFormat("%s.%s", class_of(e), name_of(e));
 }
 
-static PyObject *get_false(PyObject *self, void *unused)
-{
-    (void)self;
-    (void)unused;
-    Py_RETURN_FALSE;
-}
-
 static PyObject *get_suspended(PyObject *self, void *unused)
 {
     (void)unused;
     return PyBool_FromLong(((clr_emit_t *)self)->state == EMIT_WAITING);
 }
 
-static PyObject *get_none(PyObject *self, void *unused)
-{
-    (void)self;
-    (void)unused;
-    Py_RETURN_NONE;
-}
-
 static PyGetSetDef emit_getset[] = {
-    {"__name__", get_name, NULL, NULL, NULL},    {"__qualname__", get_qualname, NULL, NULL, NULL},
-    {"cr_running", get_false, NULL, NULL, NULL}, {"cr_suspended", get_suspended, NULL, NULL, NULL},
-    {"cr_frame", get_none, NULL, NULL, NULL},    {"cr_code", get_none, NULL, NULL, NULL},
-    {"cr_await", get_none, NULL, NULL, NULL},    {0},
+    {"__name__", get_name, NULL, NULL, NULL},
+    {"__qualname__", get_qualname, NULL, NULL, NULL},
+    {"cr_running", clr_coroutine_get_false, NULL, NULL, NULL},
+    {"cr_suspended", get_suspended, NULL, NULL, NULL},
+    {"cr_frame", clr_coroutine_get_none, NULL, NULL, NULL},
+    {"cr_code", clr_coroutine_get_none, NULL, NULL, NULL},
+    {"cr_await", clr_coroutine_get_none, NULL, NULL, NULL},
+    {0},
 };
 
 static PyMethodDef emit_methods[] = {
-    {"send", emit_send, METH_O, NULL},
+    {"send", clr_coroutine_send, METH_O, NULL},
     {"throw", emit_throw, METH_VARARGS, NULL},
     {"close", emit_close, METH_NOARGS, NULL},
     {0},
@@ -461,9 +418,9 @@ static PyType_Slot emit_slots[] = {
     CLR_SLOT(Py_tp_dealloc, emit_dealloc),
     CLR_SLOT(Py_tp_traverse, emit_traverse),
     CLR_SLOT(Py_tp_clear, emit_clear),
-    CLR_SLOT(Py_tp_iter, return_self),
-    CLR_SLOT(Py_tp_iternext, emit_next),
-    CLR_SLOT(Py_am_await, return_self),
+    CLR_SLOT(Py_tp_iter, clr_coroutine_self),
+    CLR_SLOT(Py_tp_iternext, clr_coroutine_next),
+    CLR_SLOT(Py_am_await, clr_coroutine_self),
     CLR_SLOT(Py_am_send, emit_am_send),
     {Py_tp_methods, emit_methods},
     {Py_tp_getset, emit_getset},
