@@ -60,6 +60,9 @@ CLR_NODISCARD int clr_asgi_frame(struct clr_wlink *link, const clr_frame_t *fram
  * failed. Leaves no exception. */
 void clr_asgi_done(struct clr_wlink *link, struct clr_event *event, PyObject *result);
 
+/* "GET /path", for a call that is an event's. Returns a new str, or NULL with an exception. */
+PyObject *clr_asgi_describe(PyObject *call);
+
 /* Sends the responses that were held back for a body to come with them. */
 void clr_asgi_release(struct clr_wlink *link);
 

@@ -3,14 +3,22 @@
  */
 #include "asgi_internal.h"
 
-/* "what: GET /path". Returns a new str, or NULL without an exception. */
-static PyObject *headline(clr_asgi_call_t *call, const char *what)
+PyObject *clr_asgi_describe(PyObject *self)
 {
+    clr_asgi_call_t *call = (clr_asgi_call_t *)self;
     const char *none = call->is_websocket ? "WebSocket" : "?";
     const char *path = call->path ? PyBytes_AsString(call->path) : "?";
     PyObject *text = path ? PyUnicode_DecodeLatin1(path, (Py_ssize_t)strlen(path), NULL) : NULL;
-    PyObject *line =
-        text ? PyUnicode_FromFormat("%s: %V %U", what, call->method, none, text) : NULL;
+    PyObject *line = text ? PyUnicode_FromFormat("%V %U", call->method, none, text) : NULL;
+    Py_XDECREF(text);
+    return line;
+}
+
+/* "what: GET /path". Returns a new str, or NULL without an exception. */
+static PyObject *headline(clr_asgi_call_t *call, const char *what)
+{
+    PyObject *text = clr_asgi_describe((PyObject *)call);
+    PyObject *line = text ? PyUnicode_FromFormat("%s: %U", what, text) : NULL;
     Py_XDECREF(text);
     if (!line)
         PyErr_Clear();

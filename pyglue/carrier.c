@@ -302,6 +302,11 @@ void clr_carriers_run(clr_wlink_t *link, clr_event_t *event, PyObject *handler, 
         end_at_once(c, ok, refs);
 }
 
+const clr_event_t *clr_carrier_event(const clr_carrier_t *c)
+{
+    return &c->event;
+}
+
 /* ---- of the link ---- */
 
 static PyObject *task_kwargs(clr_wlink_t *link)

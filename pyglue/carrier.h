@@ -71,6 +71,9 @@ CLR_NODISCARD int clr_carriers_start(struct clr_wlink *link);
 void clr_carriers_run(struct clr_wlink *link, clr_event_t *event, PyObject *handler,
                       PyObject *args);
 
+/* What its handler is at work for; borrowed. */
+const clr_event_t *clr_carrier_event(const clr_carrier_t *c);
+
 /* Ends the idle carrier. */
 void clr_carriers_quiesce(struct clr_wlink *link);
 

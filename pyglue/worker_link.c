@@ -40,6 +40,7 @@ void clr_wlink_close(clr_wlink_t *link)
 {
     if (link->closed)
         return;
+    clr_wlink_unwatch(link);
     if (link->loop) {
         call_loop(link, link->st->n.remove_reader, NULL);
         if (link->writer_is_on)
@@ -344,7 +345,9 @@ static void do_more_soon(clr_wlink_t *link)
 
 static void run_turn(clr_wlink_t *link)
 {
-    clr_turn_t turn = {.deadline = clr_clock_now_ns() + CLR_WLINK_TURN_NS};
+    uint64_t now = clr_clock_now_ns();
+    clr_turn_t turn = {.deadline = now + CLR_WLINK_TURN_NS};
+    atomic_store_explicit(&link->batch_began, now, memory_order_relaxed);
     for (;;) {
         if (!dispatch_read(link, &turn)) {
             do_more_soon(link);
@@ -385,6 +388,7 @@ void clr_wlink_on_readable(clr_wlink_t *link)
     link->in_batch = true;
     run_turn(link);
     link->in_batch = false;
+    atomic_store_explicit(&link->batch_began, 0, memory_order_relaxed);
     give_credit(link);
     if (!link->closed && !link->writer_is_on)
         clr_wlink_flush(link);

@@ -22,6 +22,7 @@
 #include "sockets.h"
 #include "state.h"
 #include "values.h"
+#include "watchdog.h"
 
 #define CLR_WLINK_READ    (256u << 10) /* room for one read */
 #define CLR_WLINK_NOW     (64u << 10)  /* output beyond this is not kept for the end of the turn */
@@ -48,9 +49,11 @@ typedef struct clr_wlink {
     size_t out_from;
     clr_buf_t scratch; /* see clr_wlink_scratch() */
     bool scratch_is_taken;
-    uint32_t taken;   /* creditable frames since the last CREDIT */
-    clr_page_t *page; /* where the gateway sees which of them were begun */
-    clr_spin_t spin;  /* for clr_wlink_select() */
+    uint32_t taken;               /* creditable frames since the last CREDIT */
+    clr_page_t *page;             /* where the gateway sees which of them were begun */
+    clr_spin_t spin;              /* for clr_wlink_select() */
+    _Atomic uint64_t batch_began; /* ns, for the watchdog; 0: no batch is at work */
+    clr_watchdog_t *watchdog;     /* NULL: nobody watches */
 
     PyObject *loop;
     PyObject *call_soon;
@@ -94,6 +97,16 @@ CLR_NODISCARD int clr_wlink_select(clr_wlink_t *link, int epoll_fd, int timeout_
 /* Methods of Link: wait(epoll fd, seconds or None) -> bool, and set_spin(microseconds). */
 PyObject *clr_wlink_method_wait(PyObject *self, PyObject *args);
 PyObject *clr_wlink_method_set_spin(PyObject *self, PyObject *microseconds);
+
+/* ---- being watched (worker_link_watch.c) ---- */
+
+/* Methods of Link: watch(fd, warn_ms, describe), current() -> str or None, _on_ping(). */
+PyObject *clr_wlink_method_watch(PyObject *self, PyObject *args);
+PyObject *clr_wlink_method_current(PyObject *self, PyObject *unused);
+PyObject *clr_wlink_method_on_ping(PyObject *self, PyObject *unused);
+
+/* Ends the watchdog, if there is one. */
+void clr_wlink_unwatch(clr_wlink_t *link);
 
 /* ---- writing ---- */
 

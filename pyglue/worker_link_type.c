@@ -61,7 +61,9 @@ static int link_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(link->waiters);
     for (size_t i = 0; i < link->host_count; i++)
         Py_VISIT((PyObject *)link->hosts[i]->app);
-    int status = clr_asgi_traverse(&link->asgi, visit, arg);
+    int status = link->watchdog ? clr_watchdog_traverse(link->watchdog, visit, arg) : 0;
+    if (status == 0)
+        status = clr_asgi_traverse(&link->asgi, visit, arg);
     return status ? status : clr_carriers_traverse(&link->carriers, visit, arg);
 }
 
@@ -498,6 +500,8 @@ static PyMethodDef link_methods[] = {
     {"tasks", link_tasks, METH_NOARGS, "The tasks of handlers at work."},
     {"drain", link_drain, METH_NOARGS, "Take no new requests, close WebSockets."},
     {"quiesce", link_quiesce, METH_NOARGS, "End the task kept for the next event."},
+    {"watch", clr_wlink_method_watch, METH_VARARGS, "watch(fd, warn_ms, describe)"},
+    {"current", clr_wlink_method_current, METH_NOARGS, "Whose handler is being stepped, or None."},
     {"close", link_close, METH_NOARGS, "Leave the loop and close the descriptor."},
     {"wait", clr_wlink_method_wait, METH_VARARGS, "wait(epoll_fd, timeout) -> bool"},
     {"set_spin", clr_wlink_method_set_spin, METH_O, "set_spin(microseconds)"},
@@ -505,6 +509,7 @@ static PyMethodDef link_methods[] = {
     {"_on_more", link_on_more, METH_NOARGS, NULL},
     {"_on_writable", link_on_writable, METH_NOARGS, NULL},
     {"_on_flush", link_on_flush, METH_NOARGS, NULL},
+    {"_on_ping", clr_wlink_method_on_ping, METH_NOARGS, NULL},
     {"_keep_environ", link_keep_environ, METH_VARARGS, NULL},
     {0},
 };

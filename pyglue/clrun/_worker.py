@@ -1,7 +1,8 @@
 """The worker process: loads the app, then lets the link drive it until the gateway says stop.
 
-The program starts it as `main(3)`, 3 being the descriptor of the link. What is imported here is
-paid for by every start, so nothing is that asyncio does not import anyway.
+The program starts it as `main(3, 4)`, 3 being the descriptor of the link, 4 that of the watchdog's
+stream. What is imported here is paid for by every start, so nothing is that asyncio does not import
+anyway.
 """
 
 import os
@@ -21,15 +22,17 @@ _EXIT_FAILED = 3
 _LAST_WORDS = 1.0
 
 
-def main(fd):
-    """Run the worker on this descriptor and exit the process."""
+def main(fd, watch_fd=None):
+    """Run the worker on these descriptors and exit the process."""
     _keep_to_this_process(fd)
+    if watch_fd is not None:
+        _keep_to_this_process(watch_fd)
     _tidy_path()
     link = Link(fd)
     link.hello(sys.version.split()[0], __version__)
     config = link.read_config()
     sys.argv = [config["app"]]
-    status = Worker(link, config).run()
+    status = Worker(link, config, watch_fd).run()
     _leave(status)
 
 
@@ -72,9 +75,10 @@ def _leave(status):
 class Worker:
     """One life: load, serve, stop."""
 
-    def __init__(self, link, config):
+    def __init__(self, link, config, watch_fd=None):
         self.link = link
         self.config = config
+        self.watch_fd = watch_fd
         self.loop = None
         self.status = 0
         self.starting = None  # the task that starts the app, while it does
@@ -217,7 +221,7 @@ class Worker:
         self.link.start(self.loop)
         _registry.attach(self.link)
         if asgi_app is None:
-            self.link.ready()
+            self._ready()
         else:
             self.starting = self.loop.create_task(self._start(asgi_app), name="clrun-start")
 
@@ -230,13 +234,22 @@ class Worker:
         try:
             await self.lifespan.startup()
             self.link.application(asgi_app, self.lifespan.state)
-            self.link.ready()
+            self._ready()
         except LifespanError as error:
             self._fail(_ERROR, str(error))
         except Exception as error:
             self._fail(_ERROR, describe(error))
         finally:
             self.starting = None
+
+    def _ready(self):
+        """The app is loaded; from here on its code is not to keep the loop."""
+        if self.watch_fd is not None:
+            from ._watchdog import Describer
+
+            describer = Describer(self.link, self.loop)
+            self.link.watch(self.watch_fd, self.config.get("block_warn_ms", 0), describer)
+        self.link.ready()
 
     def _fail(self, kind, text):
         self.status = _EXIT_FAILED

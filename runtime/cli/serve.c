@@ -121,6 +121,7 @@ static clr_gateway_options_t gateway_options(const serve_t *s)
         .ws_ping_interval_ms = o->ws_ping_interval,
         .ws_ping_timeout_ms = o->ws_ping_timeout,
         .ws_max_size = (size_t)o->ws_max_size,
+        .handler_timeout_ms = o->handler_timeout,
         .access_log = o->access_log,
         .ws_deflate = o->ws_per_message_deflate,
         .gzip = o->gzip,
@@ -410,6 +411,13 @@ static void allow_spin(serve_t *s, clr_pool_options_t *options)
     options->spin_us = processors() > options->workers ? limit : 0;
 }
 
+/* What is to be replaced for it is reported before. */
+static uint64_t block_warn_ms(const clr_options_t *o)
+{
+    bool replaces_first = o->handler_timeout && o->handler_timeout < o->block_warn;
+    return replaces_first || !o->block_warn ? o->handler_timeout : o->block_warn;
+}
+
 static void run(serve_t *s)
 {
     clr_pool_options_t options = {
@@ -423,6 +431,7 @@ static void run(serve_t *s)
         .lifespan = s->options->lifespan,
         .factory = s->options->factory,
         .graceful_timeout_ms = s->options->graceful_timeout,
+        .block_warn_ms = block_warn_ms(s->options),
     };
     allow_spin(s, &options);
     start_signals(s);

@@ -317,6 +317,13 @@ static void on_failed(clr_worker_t *w, uint8_t kind, clr_str_t text, void *ctx)
     pool->last_failure = hash;
 }
 
+/* Its sockets go to another worker when its link ends. */
+static void on_given_up(clr_worker_t *w, void *ctx)
+{
+    (void)w;
+    slot_kill(ctx, SIGKILL);
+}
+
 static void on_gone(clr_worker_t *w, int reason, void *ctx)
 {
     slot_t *s = ctx;
@@ -330,39 +337,82 @@ static const clr_worker_ops_t worker_ops = {
     .on_hello = on_hello,
     .on_ready = on_ready,
     .on_failed = on_failed,
+    .on_given_up = on_given_up,
     .on_gone = on_gone,
 };
 
 /* ---- starting ---- */
 
-/* Both ends close on exec; uv_spawn passes the worker's on as descriptor 3. */
-static int slot_spawn(slot_t *s)
+/* What gateway and worker have in common: ours and theirs of the link, and of the watchdog's
+ * stream. All close on exec; uv_spawn passes theirs on as descriptors 3 and 4. */
+typedef struct wires {
+    int link[2];
+    int watch[2];
+} wires_t;
+
+static void close_pair(int pair[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (pair[i] >= 0)
+            close(pair[i]);
+        pair[i] = -1;
+    }
+}
+
+static int make_wires(wires_t *wires)
+{
+    *wires = (wires_t){{-1, -1}, {-1, -1}};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, wires->link) == 0 &&
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, wires->watch) == 0)
+        return 0;
+    int rc = -errno;
+    close_pair(wires->link);
+    return rc;
+}
+
+/* Takes our ends. */
+static int slot_attach(slot_t *s, wires_t *wires)
 {
     clr_pool_t *pool = s->pool;
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return -errno;
-    int rc = clr_spawn_process(&pool->gw->loop->uv, &s->process, &pool->options, ends[1],
-                               on_process_exit);
-    close(ends[1]);
-    s->process_up = true;
-    if (rc < 0) {
-        close(ends[0]);
-        s->exited = true;
-        uv_close((uv_handle_t *)&s->process, on_process_closed);
-        return rc;
-    }
-    s->pid = s->process.pid;
     clr_buf_t config = {0};
     clr_spawn_config(&config, &pool->options, s->number);
-    rc = clr_worker_attach(&s->worker, pool->gw, ends[0], s->number, clr_buf_str(&config),
-                           &worker_ops, s);
+    int rc = clr_worker_attach(&s->worker, pool->gw, wires->link[0], s->number,
+                               clr_buf_str(&config), &worker_ops, s);
     clr_buf_deinit(&config);
     if (rc < 0) {
         s->worker = NULL;
-        close(ends[0]);
-        slot_kill(s, SIGKILL);
+        return rc;
     }
+    wires->link[0] = -1;
+    rc = clr_worker_watch(s->worker, wires->watch[0], s->pid);
+    if (rc == 0)
+        wires->watch[0] = -1;
+    else
+        clr_log_warn(LOG, "worker %u is not watched: %s", s->number, clr_strerror(rc));
+    return 0;
+}
+
+static int slot_spawn(slot_t *s)
+{
+    clr_pool_t *pool = s->pool;
+    wires_t wires;
+    int rc = make_wires(&wires);
+    if (rc < 0)
+        return rc;
+    rc = clr_spawn_process(&pool->gw->loop->uv, &s->process, &pool->options, wires.link[1],
+                           wires.watch[1], on_process_exit);
+    s->process_up = true;
+    if (rc < 0) {
+        s->exited = true;
+        uv_close((uv_handle_t *)&s->process, on_process_closed);
+    } else {
+        s->pid = s->process.pid;
+        rc = slot_attach(s, &wires);
+        if (rc < 0)
+            slot_kill(s, SIGKILL);
+    }
+    close_pair(wires.link);
+    close_pair(wires.watch);
     return rc;
 }
 

@@ -16,7 +16,7 @@ void clr_spawn_bootstrap(clr_buf_t *out, const char *package)
         else
             clr_buf_putc(out, (char)*p);
     }
-    clr_buf_append_str(out, CLR_STR("')); from clrun._worker import main; main(3)"));
+    clr_buf_append_str(out, CLR_STR("')); from clrun._worker import main; main(3, 4)"));
 }
 
 static void append_member(clr_buf_t *out, const char *name, const char *value)
@@ -41,11 +41,12 @@ void clr_spawn_config(clr_buf_t *out, const clr_pool_options_t *options, unsigne
     append_member(out, "version", CLR_VERSION);
     clr_buf_printf(out, ",\"graceful_timeout_ms\":%llu,\"spin_us\":%u",
                    (unsigned long long)options->graceful_timeout_ms, options->spin_us);
+    clr_buf_printf(out, ",\"block_warn_ms\":%llu", (unsigned long long)options->block_warn_ms);
     clr_buf_putc(out, '}');
 }
 
 int clr_spawn_process(uv_loop_t *loop, uv_process_t *process, const clr_pool_options_t *options,
-                      int link_fd, uv_exit_cb on_exit)
+                      int link_fd, int watch_fd, uv_exit_cb on_exit)
 {
     char parent[16];
     clr_buf_t bootstrap = {0};
@@ -61,6 +62,7 @@ int clr_spawn_process(uv_loop_t *loop, uv_process_t *process, const clr_pool_opt
         {.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},
         {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
         {.flags = UV_INHERIT_FD, .data.fd = link_fd},
+        {.flags = UV_INHERIT_FD, .data.fd = watch_fd},
     };
     uv_process_options_t spawn = {
         .file = options->home->worker,

@@ -15,8 +15,8 @@ void clr_spawn_bootstrap(clr_buf_t *out, const char *package);
 /* The JSON of the CONFIG frame for worker `number`. */
 void clr_spawn_config(clr_buf_t *out, const clr_pool_options_t *options, unsigned number);
 
-/* Starts the process with link_fd (borrowed) as its descriptor 3. The handle must be closed
- * whatever is returned. */
+/* Starts the process with link_fd and watch_fd (both borrowed) as its descriptors 3 and 4. The
+ * handle must be closed whatever is returned. */
 CLR_NODISCARD int clr_spawn_process(uv_loop_t *loop, uv_process_t *process,
-                                    const clr_pool_options_t *options, int link_fd,
+                                    const clr_pool_options_t *options, int link_fd, int watch_fd,
                                     uv_exit_cb on_exit);

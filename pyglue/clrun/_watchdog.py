@@ -1,0 +1,49 @@
+"""What the watchdog tells of a loop that is blocked, where the interpreter lock can be had."""
+
+import sys
+import threading
+
+_FRAMES_MAX = 100
+
+
+class Describer:
+    """Called in a thread of the watchdog's; looks at the thread that made it."""
+
+    def __init__(self, link, loop):
+        self._link = link
+        self._loop = loop
+        self._thread = threading.get_ident()
+
+    def __call__(self):
+        """(what is at work, the stack), both as UTF-8; the stack as faulthandler writes it."""
+        return _encode(self._name()), _encode("\n".join(self._stack()))
+
+    def _name(self):
+        name = self._link.current()
+        if name is not None:
+            return name
+        import asyncio
+
+        task = asyncio.current_task(self._loop)
+        if task is not None:
+            coro = task.get_coro()
+            return f"the task {task.get_name()} of {getattr(coro, '__qualname__', coro)}()"
+        return ""
+
+    def _stack(self):
+        import linecache
+
+        frame = sys._current_frames().get(self._thread)
+        for _ in range(_FRAMES_MAX):
+            if frame is None:
+                return
+            code = frame.f_code
+            yield f'  File "{code.co_filename}", line {frame.f_lineno} in {code.co_qualname}'
+            source = linecache.getline(code.co_filename, frame.f_lineno or 0, frame.f_globals).strip()
+            if source:
+                yield f"    {source}"
+            frame = frame.f_back
+
+
+def _encode(text):
+    return text.encode("utf-8", "backslashreplace")
