@@ -111,6 +111,7 @@ ensure_build_packages() {
     /usr/bin/python3) ensure python3-dev ;;
     /usr/bin/python3.*) ensure "$(basename "$(find_python)")-dev" ;;
     esac
+    python3 -m pip --version >/dev/null 2>&1 || ensure python3-pip # for pyglue/vendor.txt
 }
 
 # ensure_venv DIR REQUIREMENTS [PYTHON]: a virtual environment with exactly these requirements.

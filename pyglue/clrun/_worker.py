@@ -50,10 +50,11 @@ def _keep_to_this_process(fd):
 
 
 def _tidy_path():
-    """sys.path as `python app.py` has it, and our own folder behind everything."""
+    """sys.path as `python app.py` has it; our own folder, then what the chat uses, behind it all."""
     package = os.path.dirname(os.path.dirname(__file__))
-    sys.path[:] = [entry for entry in sys.path if entry not in ("", package)]
-    sys.path.append(package)
+    vendor = os.path.join(os.path.dirname(package), "vendor")
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", package, vendor)]
+    sys.path += (package, vendor)
 
 
 def _flush():
