@@ -267,6 +267,7 @@ class Client:
         self.events = asyncio.Queue()
         self.others = asyncio.Queue()  # CONNECT, CONNECT_ERROR
         self.order = []  # every packet, in order of arrival
+        self.pings = 0  # that came
         self.gone = asyncio.get_running_loop().create_future()
         self._acks = {}
         self._ids = itertools.count()
@@ -354,6 +355,7 @@ class Client:
             assert self._partial is None, f"text {message!r} between attachments"
             packet = self._partial = parse(message[1:])
         elif message == "2":
+            self.pings += 1
             return await self.send_message("3")
         elif message == "1":
             raise Closed()
