@@ -71,6 +71,15 @@ CLR_UNUSED static asked_t app_asked(fake_t *f)
     return a;
 }
 
+/* The same, and the worker has done with it: one that gives no credit back gets nothing more after
+ * a while. */
+CLR_UNUSED static asked_t app_taken(fake_t *f)
+{
+    asked_t a = app_asked(f);
+    fake_credit(f, 1);
+    return a;
+}
+
 /* The text of a frame that has just that. */
 CLR_UNUSED static clr_str_t app_text(clr_frame_t frame)
 {

@@ -21,7 +21,7 @@ static void write_temp(clr_str_t bytes)
 static void ask_file(fake_t *f, uint64_t *stream, int *fd, const char *headers)
 {
     *fd = app_ask("GET", "1", APP_CLOSING);
-    *stream = app_asked(f).stream;
+    *stream = app_taken(f).stream;
     app_start(f, *stream, 0, 200, headers, "");
 }
 

@@ -8,7 +8,7 @@ static clr_buf_t answer_to(fake_t *f, const char *method, uint8_t flags, uint16_
                            const char *headers, const char *body)
 {
     int fd = app_ask(method, "1", APP_CLOSING);
-    app_start(f, app_asked(f).stream, flags, status, headers, body);
+    app_start(f, app_taken(f).stream, flags, status, headers, body);
     return app_read_all(fd);
 }
 
@@ -54,7 +54,7 @@ TEST(app_response_streams_in_chunks_on_11_and_until_close_on_10)
         app_setup(&f);
         int fd =
             app_ask("GET", minor ? "1" : "0", minor ? APP_CLOSING : "Connection: keep-alive\r\n");
-        asked_t a = app_asked(&f);
+        asked_t a = app_taken(&f);
         EXPECT_EQ(a.head.http_minor, minor);
         app_start(&f, a.stream, 0, 200, NULL, "");
         fake_text(&f, CLR_FRAME_HTTP_DATA, 0, a.stream, "one");
@@ -186,7 +186,7 @@ TEST(app_response_violations)
         fake_t f;
         app_open(&f, 1, 10);
         int fd = request("POST", "/", "", "x");
-        app_start(&f, app_asked(&f).stream, cases[i].flags, cases[i].status, cases[i].headers, "");
+        app_start(&f, app_taken(&f).stream, cases[i].flags, cases[i].status, cases[i].headers, "");
         fake_wait_gone(&f);
         EXPECT_EQ(f.gone_reason, CLR_EPROTO);
         expect_answer(fd, 502, NULL);
@@ -265,7 +265,7 @@ TEST(app_response_trailers_for_those_who_take_them)
     app_setup(&f);
     for (size_t i = 0; i < clr_array_len(cases); i++) {
         int fd = app_ask("GET", cases[i].version, cases[i].headers);
-        uint64_t stream = app_asked(&f).stream;
+        uint64_t stream = app_taken(&f).stream;
         app_start(&f, stream, CLR_FRAME_TRAILERS, 200, cases[i].start, "body");
         app_headers(&f, CLR_FRAME_HTTP_TRAILERS, stream, "x-sum: 7");
         clr_buf_t got = app_read_all(fd);
