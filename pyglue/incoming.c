@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "handlers.h"
+#include "refresh.h"
 #include "server.h"
 
 static clr_server_t *server_of(const clr_socket_t *s)
@@ -484,6 +485,8 @@ int clr_incoming_frame(clr_wlink_t *link, const clr_frame_t *frame)
         return clr_acks_on_state(link, frame);
     case CLR_FRAME_STOP:
         return on_stop(link, frame);
+    case CLR_FRAME_REFRESH:
+        return clr_refresh_frame(link, frame);
     default:
         return CLR_EPROTO; /* CONFIG comes once, before the loop */
     }

@@ -64,6 +64,7 @@ typedef struct clr_wlink {
     PyObject *config;
     PyObject *on_stop;
     PyObject *on_down;
+    PyObject *on_refresh;
     PyObject *waiters; /* list of futures of senders that wait for the low mark */
 
     clr_carriers_t carriers;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "clrun/version.h"
+#include "refresh.h"
 #include "server.h"
 
 #define WRITE_SECONDS 5 /* for the few frames that are written before the call returns */
@@ -41,6 +42,7 @@ static PyObject *link_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     clr_map_init(&link->sessions, link->seed);
     link->on_stop = Py_NewRef(Py_None);
     link->on_down = Py_NewRef(Py_None);
+    link->on_refresh = Py_NewRef(Py_None);
     link->config = Py_NewRef(Py_None);
     return (PyObject *)link;
 }
@@ -58,6 +60,7 @@ static int link_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(link->config);
     Py_VISIT(link->on_stop);
     Py_VISIT(link->on_down);
+    Py_VISIT(link->on_refresh);
     Py_VISIT(link->waiters);
     for (size_t i = 0; i < link->host_count; i++)
         Py_VISIT((PyObject *)link->hosts[i]->app);
@@ -78,6 +81,7 @@ static int link_clear(PyObject *self)
     Py_CLEAR(link->config);
     Py_CLEAR(link->on_stop);
     Py_CLEAR(link->on_down);
+    Py_CLEAR(link->on_refresh);
     for (size_t i = 0; i < link->host_count; i++) {
         clr_app_t *app = link->hosts[i]->app;
         link->hosts[i]->app = NULL;
@@ -220,13 +224,19 @@ static int send_declaration(clr_wlink_t *link, clr_app_t *app)
     return status;
 }
 
-static void bind(clr_wlink_t *link, clr_host_t *host, clr_app_t *app)
+/* The server sends through that host. */
+static void lend(clr_wlink_t *link, clr_host_t *host, clr_app_t *app)
 {
     PyObject *old = (PyObject *)app->link;
     app->link = (clr_wlink_t *)Py_NewRef((PyObject *)link);
     Py_XDECREF(old);
     app->host = host;
-    old = (PyObject *)host->app;
+}
+
+static void bind(clr_wlink_t *link, clr_host_t *host, clr_app_t *app)
+{
+    lend(link, host, app);
+    PyObject *old = (PyObject *)host->app;
     host->app = (clr_app_t *)Py_NewRef((PyObject *)app);
     Py_XDECREF(old);
 }
@@ -266,14 +276,13 @@ static PyObject *link_declare(PyObject *self, PyObject *server)
     return send_declaration(link, app) < 0 ? NULL : PyLong_FromLong(host->number);
 }
 
-/* The old object goes on sending through its host, and hears nothing more. */
-static PyObject *link_replace_server(PyObject *self, PyObject *args)
+/* (number, server), the server one that may have that number. NULL with an exception. */
+static clr_app_t *parse_successor(clr_wlink_t *link, PyObject *args, Py_ssize_t *out)
 {
-    clr_wlink_t *link = link_of(self);
     Py_ssize_t number;
     PyObject *server;
     bool is_engine;
-    if (!PyArg_ParseTuple(args, "nO:replace_server", &number, &server))
+    if (!PyArg_ParseTuple(args, "nO", &number, &server))
         return NULL;
     clr_app_t *app = app_of(link, server, &is_engine);
     if (!app)
@@ -284,6 +293,30 @@ static PyObject *link_replace_server(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "no server of this kind has that number");
         return NULL;
     }
+    *out = number;
+    return app;
+}
+
+/* lend_number(number, server): it may send, and hears nothing yet. */
+static PyObject *link_lend_number(PyObject *self, PyObject *args)
+{
+    clr_wlink_t *link = link_of(self);
+    Py_ssize_t number;
+    clr_app_t *app = parse_successor(link, args, &number);
+    if (!app)
+        return NULL;
+    lend(link, link->hosts[number], app);
+    Py_RETURN_NONE;
+}
+
+/* The old object goes on sending through its host, and hears nothing more. */
+static PyObject *link_replace_server(PyObject *self, PyObject *args)
+{
+    clr_wlink_t *link = link_of(self);
+    Py_ssize_t number;
+    clr_app_t *app = parse_successor(link, args, &number);
+    if (!app)
+        return NULL;
     bind(link, link->hosts[number], app);
     return send_declaration(link, app) < 0 ? NULL : Py_NewRef(Py_None);
 }
@@ -491,6 +524,7 @@ static PyMethodDef link_methods[] = {
     {"start", link_start, METH_O, "start(loop)"},
     {"declare", link_declare, METH_O, "declare(server) -> number"},
     {"replace_server", link_replace_server, METH_VARARGS, "replace_server(number, server)"},
+    {"lend_number", link_lend_number, METH_VARARGS, "lend_number(number, server)"},
     {"application", link_application, METH_VARARGS, "application(app, state)"},
     {"ready", link_ready, METH_NOARGS, "The app is loaded."},
     {"failed", link_failed, METH_VARARGS, "failed(kind, text)"},
@@ -502,6 +536,7 @@ static PyMethodDef link_methods[] = {
     {"quiesce", link_quiesce, METH_NOARGS, "End the task kept for the next event."},
     {"watch", clr_wlink_method_watch, METH_VARARGS, "watch(fd, warn_ms, describe)"},
     {"current", clr_wlink_method_current, METH_NOARGS, "Whose handler is being stepped, or None."},
+    CLR_REFRESH_METHODS,
     {"close", link_close, METH_NOARGS, "Leave the loop and close the descriptor."},
     {"wait", clr_wlink_method_wait, METH_VARARGS, "wait(epoll_fd, timeout) -> bool"},
     {"set_spin", clr_wlink_method_set_spin, METH_O, "set_spin(microseconds)"},
@@ -518,6 +553,7 @@ static PyMemberDef link_members[] = {
     {"config", T_OBJECT, offsetof(clr_wlink_t, config), READONLY, NULL},
     {"on_stop", T_OBJECT, offsetof(clr_wlink_t, on_stop), 0, NULL},
     {"on_down", T_OBJECT, offsetof(clr_wlink_t, on_down), 0, NULL},
+    {"on_refresh", T_OBJECT, offsetof(clr_wlink_t, on_refresh), 0, NULL},
     {"closed", T_BOOL, offsetof(clr_wlink_t, closed), READONLY, NULL},
     {0},
 };

@@ -59,6 +59,7 @@
       "may the client move? Stream is its session, or any socket of it; answer IDLE")              \
     X(27, DROP, G, "",                                                                             \
       "the client is another worker's now; no handler is told. Stream as for MOVE")                \
+    X(32, REFRESH, G, "u32 number", "files of the app were saved: load it anew; answer REFRESHED") \
     X(64, HELLO, W, "u32 version, u32 pid, str python, str clrun", "first frame of a worker")      \
     X(65, SERVER, W, "u16 server, json",                                                           \
       "declares or updates a server of the app; numbers count from 0")                             \
@@ -111,7 +112,11 @@
     X(106, BLOCKED, W, "u8 blocked, u32 ms, str handler, str place, str stack",                    \
       "watchdog: 1: the loop has not turned for so long, and why; 0: it turns again, after ms")    \
     X(107, STATS, W, "u32 lag, u32 handlers",                                                      \
-      "watchdog: microseconds that the loop took to notice a ping; handlers at work")
+      "watchdog: microseconds that the loop took to notice a ping; handlers at work")              \
+    X(110, SOURCES, W, "u64 since, str directory",                                                 \
+      "modules of the app come from here; the first was read at this time (ns, Unix)")             \
+    X(111, REFRESHED, W, "u32 number, u8 ok, str file, u32 line, str text",                        \
+      "answers REFRESH; else where and what is wrong, and nothing has changed. line may be 0")
 
 #define CLR_FRAME_ENUM(number, name, direction, payload, meaning) CLR_FRAME_##name = (number),
 enum clr_frame_type { CLR_FRAME_MAP(CLR_FRAME_ENUM) };

@@ -3,7 +3,8 @@
 A server registers itself when it is made, into the *current* generation. While the app's module is
 executed that is a new one, which takes the place of the live one in a single step when the module
 has run to its end, or is dropped when it failed: `begin`, `commit` and `rollback`, which
-load_module calls.
+load_module calls. Who wants to try more before the old one goes calls hold() first, and then
+switch() or drop().
 
 Servers have numbers, by which the gateway knows them: the order in which they were declared. A
 server of a new generation takes over the number of the one with the same kind and path before it,
@@ -24,6 +25,15 @@ class Registry:
             _state.declare([server])  # made while the app runs, not by its module
 
 
+class _Held:
+    """A generation that was loaded and does not serve yet."""
+
+    def __init__(self, servers, sio_handlers, made_sio):
+        self.servers = servers
+        self.sio_handlers = sio_handlers  # that the ready server then has
+        self.made_sio = made_sio  # there was no ready server before
+
+
 class _State:
     def __init__(self):
         self.live = Registry()
@@ -32,6 +42,8 @@ class _State:
         self.numbered = []  # the server of each number
         self.sio = None  # the ready server, once somebody asked for it
         self.sio_handlers = None  # what it had when the pending load began
+        self.is_held = False  # the next commit() is to wait for switch()
+        self.held = None  # and what then waits
 
     def current(self):
         return self.live if self.pending is None else self.pending
@@ -94,6 +106,48 @@ def commit():
     Raises ValueError when two of them want the same path; nothing has changed then.
     """
     servers = _settle(_state.pending.servers)
+    if _state.is_held:
+        _hold(servers)
+    else:
+        _go_live(servers)
+
+
+def _hold(servers):
+    """As at begin(), for the time being, but for the new servers, which may send already."""
+    made_sio = _state.sio is not None and _state.sio_handlers is None
+    new_handlers = None
+    if _state.sio is not None and not made_sio:
+        new_handlers = _take_handlers(_state.sio)
+        _put_handlers(_state.sio, _state.sio_handlers)
+    _state.held = _Held(servers, new_handlers, made_sio)
+    _state.pending, _state.sio_handlers, _state.is_held = None, None, False
+    for server in servers:
+        number = _state.number_of(server)
+        if number is not None and _state.numbered[number] is not server:
+            _state.link.lend_number(number, server)
+
+
+def hold():
+    """The generation that is loaded next waits for switch() or drop()."""
+    _state.is_held = True
+
+
+def switch():
+    """The generation that was held serves now."""
+    held, _state.held = _state.held, None
+    if held.sio_handlers is not None:
+        _put_handlers(_state.sio, held.sio_handlers)
+    _go_live(held.servers)
+
+
+def drop():
+    """The generation that was held, if one is, does not come to serve."""
+    held, _state.held = _state.held, None
+    if held is not None and held.made_sio:
+        _state.sio = None
+
+
+def _go_live(servers):
     vanished = [s for s in _state.live.servers if _identity(s) not in map(_identity, servers)]
     _state.live, _state.pending, _state.sio_handlers = Registry(), None, None
     _state.live.servers = servers
@@ -110,7 +164,7 @@ def rollback():
             _put_handlers(_state.sio, _state.sio_handlers)
         elif _state.sio in _state.pending.servers:
             _state.sio = None  # made by the module that failed
-    _state.pending, _state.sio_handlers = None, None
+    _state.pending, _state.sio_handlers, _state.is_held = None, None, False
 
 
 def attach(link):
@@ -133,7 +187,7 @@ def redeclare(server):
 
 def is_empty():
     """True if the app has registered nothing: it made no server and did not ask for clrun.sio."""
-    return not _state.live.servers
+    return not (_state.live if _state.held is None else _state.held).servers
 
 
 def _settle(servers):

@@ -8,6 +8,7 @@ written in the same moment as its source, from then on it compiles from source e
 
 import os
 import sys
+import time
 from importlib.machinery import PathFinder, SourceFileLoader
 from importlib.util import cache_from_source, spec_from_file_location
 
@@ -45,6 +46,7 @@ class AppLoader(SourceFileLoader):
 
     def get_code(self, fullname):
         path = self.get_filename(fullname)
+        hook.note(path)
         if hook.fresh:
             _adopt_children(sys.modules.get(fullname))
         if hook.fresh or not _drop_racy_bytecode(path):
@@ -77,6 +79,8 @@ class Hook:
         self.old_root = None  # the one it put there before
         self.venv = None
         self.fresh = False  # compile from source always
+        self.on_directory = None  # called with (time in ns, path) when an own file is read there first
+        self._noted = set()  # directories that it was called with
         self._owned = {}  # directory: are its files the app's own?
         self._saved = None
 
@@ -113,11 +117,35 @@ class Hook:
 
     def find_spec(self, name, path=None, target=None):
         spec = PathFinder.find_spec(name, path, target)
-        if spec is not None and type(spec.loader) is SourceFileLoader and self._owns(spec.origin):
+        if spec is not None and type(spec.loader) is SourceFileLoader and self.owns(spec.origin):
             spec.loader = AppLoader(name, spec.origin)
+        if spec is not None and spec.origin is None:
+            self._note_namespace(spec.submodule_search_locations or ())
         return spec
 
-    def _owns(self, file):
+    def note(self, path):
+        """An own file is about to be read: who watches the app should know its directory.
+
+        Of a symbolic link that is the file's own one as well.
+        """
+        if self.on_directory is None:
+            return
+        for name in (os.path.abspath(path), os.path.realpath(path)):
+            self._note_directory(os.path.dirname(name))
+
+    def _note_directory(self, directory):
+        if directory not in self._noted:
+            self._noted.add(directory)
+            self.on_directory(time.time_ns(), directory)
+
+    def _note_namespace(self, directories):
+        """A package without a file: its modules may be there or yet to come."""
+        if self.on_directory is not None:
+            for directory in directories:
+                if self.owns(os.path.join(directory, "__init__.py")):
+                    self._note_directory(os.path.realpath(directory))
+
+    def owns(self, file):
         directory = os.path.dirname(file)
         owned = self._owned.get(directory)
         if owned is None:

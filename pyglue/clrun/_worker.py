@@ -85,6 +85,7 @@ class Worker:
         self.starting = None  # the task that starts the app, while it does
         self.stopping = None  # the task that ends everything
         self.lifespan = None  # of the ASGI application, if there is one
+        self.refresher = None  # under --watch
         link.on_stop = self.stop
         link.on_down = self.on_down
 
@@ -94,6 +95,10 @@ class Worker:
         if not self._make_loop():
             return _EXIT_FAILED
         self._log_through_link()
+        if self.config.get("watch"):
+            from ._refresh import Refresher
+
+            self.refresher = Refresher(self)
         # In the running loop, as other servers do it: the app may create tasks while it loads.
         self.loop.call_soon(self._load)
         try:
@@ -180,7 +185,7 @@ class Worker:
         try:
             module = load_module(self.config["app"])
             if self._attribute_exists(module):
-                self._serve(self._find_asgi_app(module))
+                self._serve(self.find_asgi_app(module))
         except AppNotFoundError as error:
             self._fail(_NOT_FOUND, str(error))
         except _asgi.InvalidAppError as error:
@@ -201,7 +206,7 @@ class Worker:
                 return False
         return True
 
-    def _find_asgi_app(self, module):
+    def find_asgi_app(self, module):
         return _asgi.find_app(
             module,
             self.config.get("attr"),
@@ -251,6 +256,8 @@ class Worker:
             describer = Describer(self.link, self.loop)
             self.link.watch(self.watch_fd, self.config.get("block_warn_ms", 0), describer)
         self.link.ready()
+        if self.refresher is not None:
+            self.refresher.allow()
 
     def _fail(self, kind, text):
         self.status = _EXIT_FAILED

@@ -26,6 +26,8 @@ static void format_left(char out[64], const clr_option_t *o)
 {
     if (o->kind == CLR_OPTION_FLAG)
         snprintf(out, 64, "--[no-]%s", o->flag);
+    else if (o->kind == CLR_OPTION_SWITCH)
+        snprintf(out, 64, "--[no-]%s[=%s]", o->flag, o->value);
     else
         snprintf(out, 64, "--%s %s", o->flag, o->value);
 }

@@ -107,6 +107,33 @@ static int set_choice(const char **out, const clr_option_t *o, const char *text,
     return clr_error_set(err, CLR_EINVAL, "'%s' is not one of %s", text, o->value);
 }
 
+/* "yes" is what it is without a value, "no" is nothing. */
+static int set_switch(const char **out, const clr_option_t *o, const char *text, clr_error_t *err)
+{
+    static const struct {
+        const char *word;
+        bool on;
+    } words[] = {{"0", false}, {"no", false}, {"off", false}, {"false", false},
+                 {"1", true},  {"yes", true}, {"on", true},   {"true", true}};
+    for (size_t i = 0; i < clr_array_len(words); i++) {
+        if (clr_str_ieq(clr_str_c(text), clr_str_c(words[i].word))) {
+            *out = words[i].on ? o->alone : NULL;
+            return 0;
+        }
+    }
+    return set_choice(out, o, text, err);
+}
+
+static int add_item(clr_option_list_t *list, const char *text, clr_error_t *err)
+{
+    if (list->is_default)
+        *list = (clr_option_list_t){0};
+    if (list->count == CLR_OPTION_LIST_MAX)
+        return clr_error_set(err, CLR_EINVAL, "given more than %d times", CLR_OPTION_LIST_MAX);
+    list->items[list->count++] = text;
+    return 0;
+}
+
 static int set_flag(bool *out, const char *text, clr_error_t *err)
 {
     static const char *const words[] = {"0", "no", "off", "false", "1", "yes", "on", "true"};
@@ -129,6 +156,10 @@ int clr_option_set(clr_options_t *out, const clr_option_t *option, const char *t
     case CLR_OPTION_TEXT:
         *(const char **)field = *text ? text : NULL;
         return 0;
+    case CLR_OPTION_SWITCH:
+        return set_switch(field, option, text, err);
+    case CLR_OPTION_LIST:
+        return add_item(field, text, err);
     case CLR_OPTION_CHOICE:
         return set_choice(field, option, text, err);
     case CLR_OPTION_FLAG:

@@ -12,17 +12,21 @@
 const clr_option_t clr_option_table[] = {
 #define SECTION(title) {.kind = CLR_OPTION_SECTION, .flag = (title)},
 #define TEXT(field, flag_, value_, def_, help_)                                                    \
-    {CLR_OPTION_TEXT, (flag_), (value_), (def_), (help_), 0, 0, FIELD(field)},
+    {CLR_OPTION_TEXT, (flag_), (value_), (def_), (help_), 0, 0, FIELD(field), NULL},
+#define SWITCH(field, flag_, choices_, alone_, help_)                                              \
+    {CLR_OPTION_SWITCH, (flag_), (choices_), "", (help_), 0, 0, FIELD(field), (alone_)},
+#define LIST(field, flag_, value_, help_)                                                          \
+    {CLR_OPTION_LIST, (flag_), (value_), "", (help_), 0, 0, FIELD(field), NULL},
 #define CHOICE(field, flag_, choices_, def_, help_)                                                \
-    {CLR_OPTION_CHOICE, (flag_), (choices_), (def_), (help_), 0, 0, FIELD(field)},
+    {CLR_OPTION_CHOICE, (flag_), (choices_), (def_), (help_), 0, 0, FIELD(field), NULL},
 #define FLAG(field, flag_, def_, help_)                                                            \
-    {CLR_OPTION_FLAG, (flag_), "", (def_) ? "yes" : "no", (help_), 0, 0, FIELD(field)},
+    {CLR_OPTION_FLAG, (flag_), "", (def_) ? "yes" : "no", (help_), 0, 0, FIELD(field), NULL},
 #define COUNT(field, flag_, value_, def_, min_, max_, help_)                                       \
-    {CLR_OPTION_COUNT, (flag_), (value_), (def_), (help_), (min_), (max_), FIELD(field)},
+    {CLR_OPTION_COUNT, (flag_), (value_), (def_), (help_), (min_), (max_), FIELD(field), NULL},
 #define SIZE(field, flag_, def_, min_, max_, help_)                                                \
-    {CLR_OPTION_SIZE, (flag_), "SIZE", (def_), (help_), (min_), (max_), FIELD(field)},
+    {CLR_OPTION_SIZE, (flag_), "SIZE", (def_), (help_), (min_), (max_), FIELD(field), NULL},
 #define DURATION(field, flag_, def_, min_, max_, help_)                                            \
-    {CLR_OPTION_DURATION, (flag_), "TIME", (def_), (help_), (min_), (max_), FIELD(field)},
+    {CLR_OPTION_DURATION, (flag_), "TIME", (def_), (help_), (min_), (max_), FIELD(field), NULL},
 #include "cli/options.def"
 };
 const size_t clr_option_count = clr_array_len(clr_option_table);
@@ -75,6 +79,8 @@ static int set_from_environment(clr_options_t *out, clr_error_t *err)
             continue;
         if (clr_option_set(out, o, text, err) < 0)
             return clr_error_wrap(err, "%s", name);
+        if (o->kind == CLR_OPTION_LIST)
+            ((clr_option_list_t *)(void *)((char *)out + o->offset))->is_default = true;
     }
     return 0;
 }
@@ -147,6 +153,12 @@ static int unknown(const char *arg, clr_str_t flag, clr_error_t *err)
     return clr_error_set(err, CLR_EINVAL, "unknown option %.*s; see clrun --help", shown, arg);
 }
 
+/* May be given without a value, and as --no-… */
+static bool is_flag_like(const clr_option_t *o)
+{
+    return o->kind == CLR_OPTION_FLAG || o->kind == CLR_OPTION_SWITCH;
+}
+
 /* One argument that starts with a dash. Returns how many arguments were used, or an error. */
 static int parse_option(clr_options_t *out, char *const *args, int left, clr_error_t *err)
 {
@@ -166,12 +178,12 @@ static int parse_option(clr_options_t *out, char *const *args, int left, clr_err
     bool negated = !o && clr_str_starts(flag, CLR_STR("no-"));
     if (negated)
         o = find(clr_str_from(flag, 3));
-    if (!o || (negated && o->kind != CLR_OPTION_FLAG))
+    if (!o || (negated && !is_flag_like(o)))
         return unknown(arg, flag, err);
 
     const char *text = equals ? equals + 1 : NULL;
     int used = 1;
-    if (o->kind == CLR_OPTION_FLAG) {
+    if (is_flag_like(o)) {
         if (text && negated)
             return clr_error_set(err, CLR_EINVAL, "--no-%s takes no value", o->flag);
         if (!text)

@@ -19,10 +19,20 @@ typedef enum clr_action {
     CLR_ACTION_VERSION,
 } clr_action_t;
 
+/* What was given for an option that may be repeated; views of argv or the environment. */
+#define CLR_OPTION_LIST_MAX 16
+typedef struct clr_option_list {
+    const char *items[CLR_OPTION_LIST_MAX];
+    unsigned count;
+    bool is_default; /* from the environment: the first flag begins anew */
+} clr_option_list_t;
+
 typedef struct clr_options {
     clr_action_t action;
     const char *app; /* set when action is CLR_ACTION_RUN */
 #define TEXT(field, flag, value, def, help)            const char *field;
+#define SWITCH(field, flag, choices, alone, help)      const char *field;
+#define LIST(field, flag, value, help)                 clr_option_list_t field;
 #define CHOICE(field, flag, choices, def, help)        const char *field;
 #define FLAG(field, flag, def, help)                   bool field;
 #define COUNT(field, flag, value, def, min, max, help) uint64_t field;
@@ -34,6 +44,8 @@ typedef struct clr_options {
 typedef enum clr_option_kind {
     CLR_OPTION_SECTION, /* a title in the table, no option */
     CLR_OPTION_TEXT,
+    CLR_OPTION_SWITCH,
+    CLR_OPTION_LIST,
     CLR_OPTION_CHOICE,
     CLR_OPTION_FLAG,
     CLR_OPTION_COUNT,
@@ -49,6 +61,7 @@ typedef struct clr_option {
     const char *help;
     uint64_t min, max; /* of numbers */
     size_t offset;     /* of the field */
+    const char *alone; /* what a switch is without a value */
 } clr_option_t;
 
 /* The table, sections among the options, in the order of options.def. */

@@ -22,6 +22,7 @@
 #include "gateway/admin.h"
 #include "gateway/eio_server.h"
 #include "gateway/http_conn.h"
+#include "supervisor/develop.h"
 #include "supervisor/pool.h"
 
 #define LOG "clrun"
@@ -50,7 +51,8 @@ typedef struct serve {
     clr_loop_t loop;
     clr_gateway_t gw;
     clr_pool_t *pool;
-    clr_admin_t *admin; /* NULL: none is wanted */
+    clr_develop_t *develop; /* NULL: nothing is watched */
+    clr_admin_t *admin;     /* NULL: none is wanted */
     uv_signal_t signals[clr_array_len(stop_signals)];
     clr_timer_t drain_timer;
     uint64_t drain_until_ms;
@@ -231,6 +233,19 @@ static int open_admin(serve_t *s)
     clr_log_info(LOG, "metrics and health at %.*s", CLR_STR_ARG(clr_buf_str(&url)));
     clr_buf_deinit(&url);
     return CLR_EXIT_OK;
+}
+
+static int open_develop(serve_t *s)
+{
+    const clr_options_t *o = s->options;
+    clr_error_t err = {0};
+    clr_develop_options_t options = {.app = &s->app,
+                                     .trees = o->watch_dir.items,
+                                     .tree_count = o->watch_dir.count,
+                                     .poll = o->watch_poll};
+    if (!o->watch || clr_develop_open(&s->develop, &s->gw, &options, &err) == 0)
+        return CLR_EXIT_OK;
+    return complain_error(s, CLR_EXIT_USAGE, &err);
 }
 
 /* ---- the workers ---- */
@@ -431,6 +446,7 @@ static void run(serve_t *s)
         .lifespan = s->options->lifespan,
         .factory = s->options->factory,
         .graceful_timeout_ms = s->options->graceful_timeout,
+        .watch = s->develop != NULL,
         .block_warn_ms = block_warn_ms(s->options),
     };
     allow_spin(s, &options);
@@ -457,7 +473,10 @@ static int serve_on_loop(serve_t *s)
     if (s->status == CLR_EXIT_OK)
         s->status = open_admin(s);
     if (s->status == CLR_EXIT_OK)
+        s->status = open_develop(s);
+    if (s->status == CLR_EXIT_OK)
         run(s);
+    clr_develop_close(s->develop);
     clr_listen_stop(&s->listen);
     clr_admin_free(s->admin);
     clr_gateway_deinit(&s->gw);

@@ -13,6 +13,7 @@
 #include "gateway/eio_session.h"
 #include "gateway/migrate.h"
 #include "gateway/outbox.h"
+#include "gateway/refresh.h"
 #include "gateway/worker_frames.h"
 #include "gateway/worker_health.h"
 
@@ -47,6 +48,7 @@ struct clr_worker {
     uint32_t request_count;
     uint64_t asked_ms; /* since when it owes credit, or last gave some back */
     bool has_app;
+    clr_refresh_state_t refresh;
 };
 
 struct clr_dispatch {
@@ -214,7 +216,8 @@ static int on_ready(clr_worker_t *w)
 
 static int on_app(clr_worker_t *w, const clr_frame_t *frame)
 {
-    return w->state == CLR_WORKER_LOADING ? clr_app_declare(w->gw, w, frame) : CLR_EPROTO;
+    bool is_in_time = w->state == CLR_WORKER_LOADING || w->gw->refresh;
+    return is_in_time ? clr_app_declare(w->gw, w, frame) : CLR_EPROTO;
 }
 
 static int on_failed(clr_worker_t *w, const clr_frame_t *frame)
@@ -321,6 +324,7 @@ static void on_down(int reason, void *ctx)
     clr_migrate_lost(w->gw, w, &w->outbox, &sessions);
     clr_eio_worker_gone(w->gw->dispatch->eio, w);
     clr_app_worker_gone(w->gw, &w->requests);
+    clr_refresh_worker_gone(w->gw);
     clr_health_close(w->health);
     w->health = NULL;
     clr_link_close(w->link);
@@ -489,6 +493,23 @@ void clr_dispatch_wait(clr_gateway_t *gw, clr_list_t *session)
 {
     clr_list_remove(session);
     clr_list_push_back(&gw->dispatch->waiting, session);
+}
+
+clr_worker_t *clr_dispatch_next(const clr_gateway_t *gw, const clr_worker_t *w)
+{
+    clr_list_t *all = &gw->dispatch->workers;
+    clr_list_t *node = w ? w->node_.next : all->next;
+    for (; node != all; node = node->next) {
+        clr_worker_t *next = clr_container_of(node, clr_worker_t, node_);
+        if (next->hello && next->state < CLR_WORKER_STOPPING)
+            return next;
+    }
+    return NULL;
+}
+
+clr_refresh_state_t *clr_worker_refresh(clr_worker_t *w)
+{
+    return &w->refresh;
 }
 
 clr_worker_t *clr_dispatch_worker(const clr_gateway_t *gw, uint32_t serial)

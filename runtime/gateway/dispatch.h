@@ -124,6 +124,13 @@ bool clr_worker_is_congested(const clr_worker_t *w);
 uint32_t clr_worker_serial(const clr_worker_t *w);
 clr_worker_t *clr_dispatch_worker(const clr_gateway_t *gw, uint32_t serial);
 
+/* The workers that were heard of and are not on their way out, one after the other: NULL is before
+ * the first, and follows the last. */
+clr_worker_t *clr_dispatch_next(const clr_gateway_t *gw, const clr_worker_t *w);
+
+/* How far it is with its new code (refresh.h). */
+struct clr_refresh_state *clr_worker_refresh(clr_worker_t *w);
+
 /* The sessions a worker owns, by their node_. */
 void clr_worker_add_session(clr_worker_t *w, clr_list_t *session);
 void clr_worker_remove_session(clr_worker_t *w, clr_list_t *session);

@@ -7,6 +7,7 @@
 #include "gateway/eio_app.h"
 #include "gateway/eio_origin.h"
 #include "gateway/migrate.h"
+#include "gateway/refresh.h"
 #include "gateway/sio_emit.h"
 #include "gateway/worker_state.h"
 #include "proto/json.h"
@@ -300,6 +301,9 @@ int clr_worker_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *fram
     case CLR_FRAME_STATE_ASK:
     case CLR_FRAME_STATE_SAVE:
         return clr_worker_state_frame(gw, w, frame);
+    case CLR_FRAME_SOURCES:
+    case CLR_FRAME_REFRESHED:
+        return clr_refresh_frame(gw, w, frame);
     case CLR_FRAME_IDLE:
         return on_idle(gw, w, frame);
     case CLR_FRAME_HTTP_START:

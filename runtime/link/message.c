@@ -167,6 +167,7 @@ static const value_range_t ranges[] = {
     {"idle", 0, 1},
     {"blocked", 0, 1},
     {"allowed", 0, 1},
+    {"ok", 0, 1},
     {"op", CLR_ROOM_JOIN, CLR_ROOM_KICK},
     {"reason", CLR_REASON_CLIENT_DISCONNECT, CLR_REASON_TRANSPORT_ERROR},
     {"transport", CLR_TRANSPORT_POLLING, CLR_TRANSPORT_WEBSOCKET},

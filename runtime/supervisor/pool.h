@@ -31,6 +31,7 @@ typedef struct clr_pool_options {
     bool factory;          /* the app's object is a function that makes the app */
     uint64_t graceful_timeout_ms;
     unsigned spin_us;       /* how long a worker may poll before it sleeps */
+    bool watch;             /* the app is loaded anew while workers go on */
     uint64_t block_warn_ms; /* a loop that stood still for so long is reported; 0: never */
 } clr_pool_options_t;
 

@@ -41,6 +41,8 @@ void clr_spawn_config(clr_buf_t *out, const clr_pool_options_t *options, unsigne
     append_member(out, "version", CLR_VERSION);
     clr_buf_printf(out, ",\"graceful_timeout_ms\":%llu,\"spin_us\":%u",
                    (unsigned long long)options->graceful_timeout_ms, options->spin_us);
+    if (options->watch)
+        clr_buf_append_str(out, CLR_STR(",\"watch\":true"));
     clr_buf_printf(out, ",\"block_warn_ms\":%llu", (unsigned long long)options->block_warn_ms);
     clr_buf_putc(out, '}');
 }
