@@ -17,12 +17,13 @@
 
 #define MS_NS UINT64_C(1000000)
 
-#define PERIOD_NS     (600 * MS_NS) /* from ping to ping: an idle worker wakes so often */
-#define LOOK_NS       (20 * MS_NS)  /* how often to see whether there is a stack */
-#define LOOK_GRACE_NS (100 * MS_NS) /* for the second way to write what it found */
-#define BLOCKED_NS    (250 * MS_NS) /* how often to see whether it is over */
-#define ACTIVE_LAG_US 10000         /* of a loop that is idle but late: worth telling */
-#define OUT_MAX       (128u << 10)  /* bytes that wait for a gateway that does not read */
+#define PERIOD_NS     (600 * MS_NS)   /* from ping to ping: an idle worker wakes so often */
+#define LOOK_NS       (20 * MS_NS)    /* how often to see whether there is a stack */
+#define LOOK_GRACE_NS (100 * MS_NS)   /* for the second way to write what it found */
+#define LOOK_MAX_NS   (10000 * MS_NS) /* for the first, on a machine that is busy */
+#define BLOCKED_NS    (250 * MS_NS)   /* how often to see whether it is over */
+#define ACTIVE_LAG_US 10000           /* of a loop that is idle but late: worth telling */
+#define OUT_MAX       (128u << 10)    /* bytes that wait for a gateway that does not read */
 
 typedef enum watch_state {
     WATCH_QUIET,   /* nothing is asked */
@@ -174,7 +175,7 @@ static uint64_t step(clr_watchdog_t *w, uint64_t now)
             end(w);
         else if (clr_stack_take(&w->stack, &at))
             tell(w, now, &at);
-        else if (now < w->give_up_ns)
+        else if (now < w->give_up_ns + (clr_stack_is_begun(&w->stack) ? LOOK_MAX_NS : 0))
             return now + LOOK_NS;
         else {
             clr_stack_abandon(&w->stack);
@@ -269,10 +270,12 @@ clr_watchdog_t *clr_watchdog_start(clr_wlink_t *link, int fd, uint32_t warn_ms, 
         PyErr_SetFromErrno(PyExc_OSError);
         status = -1;
     }
-    if (status == 0)
-        return w;
-    watchdog_free(w);
-    return NULL;
+    if (status < 0) {
+        watchdog_free(w);
+        return NULL;
+    }
+    clr_stack_arm(&w->stack);
+    return w;
 }
 
 void clr_watchdog_stop(clr_watchdog_t *w)

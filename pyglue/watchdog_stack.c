@@ -141,6 +141,7 @@ void clr_stack_parse(clr_str_t text, clr_blocked_at_t *at)
 /* Of two: the watchdog and the thread that asks. Whoever lets go last frees it. */
 struct clr_stack_job {
     atomic_int refs;
+    atomic_bool begun;     /* it had the lock, and has switched the second way off */
     atomic_bool done;      /* `at` is complete */
     atomic_bool abandoned; /* `stack` may be gone; set with the lock, or before it is */
     clr_stack_t *stack;
@@ -172,6 +173,7 @@ static void ask(clr_stack_job_t *job)
 {
     PyObject *describe = Py_NewRef(job->stack->describe);
     PyObject *disarm = Py_XNewRef(job->stack->disarm);
+    atomic_store(&job->begun, true);
     PyObject *done = disarm ? PyObject_CallNoArgs(disarm) : Py_NewRef(Py_None);
     PyObject *answer = done ? PyObject_CallNoArgs(describe) : NULL;
     if (answer)
@@ -207,6 +209,11 @@ void clr_stack_ask(clr_stack_t *s)
     }
     pthread_detach(thread);
     s->job = job;
+}
+
+bool clr_stack_is_begun(const clr_stack_t *s)
+{
+    return s->job && atomic_load(&s->job->begun);
 }
 
 bool clr_stack_take(clr_stack_t *s, clr_blocked_at_t *at)

@@ -53,6 +53,9 @@ void clr_stack_arm(clr_stack_t *s);
 /* Starts the thread that asks. */
 void clr_stack_ask(clr_stack_t *s);
 
+/* It has the lock, and will have the answer. */
+bool clr_stack_is_begun(const clr_stack_t *s);
+
 /* True: it has the answer, which moved to *at. */
 bool clr_stack_take(clr_stack_t *s, clr_blocked_at_t *at);
 

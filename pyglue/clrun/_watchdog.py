@@ -4,6 +4,7 @@ import sys
 import threading
 
 _FRAMES_MAX = 100
+_SOURCES_MAX = 20  # of the innermost frames the line itself is read, which may take its time
 
 
 class Describer:
@@ -34,14 +35,15 @@ class Describer:
         import linecache
 
         frame = sys._current_frames().get(self._thread)
-        for _ in range(_FRAMES_MAX):
+        for number in range(_FRAMES_MAX):
             if frame is None:
                 return
             code = frame.f_code
             yield f'  File "{code.co_filename}", line {frame.f_lineno} in {code.co_qualname}'
-            source = linecache.getline(code.co_filename, frame.f_lineno or 0, frame.f_globals).strip()
-            if source:
-                yield f"    {source}"
+            if number < _SOURCES_MAX:
+                source = linecache.getline(code.co_filename, frame.f_lineno or 0, frame.f_globals)
+                if source := source.strip():
+                    yield f"    {source}"
             frame = frame.f_back
 
 
