@@ -103,6 +103,7 @@ void clr_asgi_close(clr_asgi_call_t *call)
     PyObject *held = clr_idmap_remove(&call->link->asgi.calls, call->stream);
     call->stream = 0;
     clr_asgi_wake(call, WAIT_RECEIVE);
+    clr_asgi_wake(call, WAIT_SEND);
     let_go(call);
     Py_XDECREF(held);
 }
@@ -113,7 +114,7 @@ void clr_asgi_gone(clr_asgi_call_t *call)
     call->is_gone = true;
     clr_asgi_response_drop(call);
     clr_asgi_close(call);
-    clr_asgi_wake(call, WAIT_RECEIVE);
+    clr_asgi_wake(call, WAIT_RECEIVE); /* of a stream that was closed before */
     clr_asgi_wake(call, WAIT_SEND);
     Py_DECREF((PyObject *)call);
 }

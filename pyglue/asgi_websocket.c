@@ -137,7 +137,7 @@ void clr_asgi_ws_close(clr_asgi_call_t *call, uint16_t code)
         return;
     send_close(call, code, CLR_STR_EMPTY);
     closed(call, code, NULL);
-    clr_asgi_close(call);
+    clr_asgi_gone(call); /* for an application that did not ask for it */
 }
 
 void clr_asgi_ws_gone(clr_asgi_call_t *call, uint16_t code, clr_str_t reason)
@@ -339,7 +339,10 @@ void clr_asgi_ws_end(clr_asgi_call_t *call, PyObject *error)
     if (!call->stream)
         return;
     if (call->ws == WS_OPEN) {
-        clr_asgi_ws_close(call, error ? CODE_ERROR : CODE_NORMAL);
+        uint16_t code = error ? CODE_ERROR : CODE_NORMAL;
+        send_close(call, code, CLR_STR_EMPTY);
+        closed(call, code, NULL);
+        clr_asgi_close(call);
     } else if (call->ws == WS_DENYING) {
         clr_asgi_http_end(call, error);
     } else if (error) {

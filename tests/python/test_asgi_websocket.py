@@ -373,6 +373,44 @@ def test_stopping_worker_closes_with_1012(serve):
     assert stream.closed == (1012, "") and gateway.link.running == 0
 
 
+def test_stopping_worker_ends_who_waits_to_send(serve):
+    """Its window does not open any more."""
+
+    async def app(scope, receive, send):
+        await send(ACCEPT)
+        for _ in range(2):
+            await send(text("x" * 100))
+
+    app = Recorder(app)
+    gateway = serve(app)
+    stream = gateway.websocket(window=10)
+    gateway.link.drain()
+    gateway.run()
+    assert stream.closed == (1012, "") and gateway.link.running == 0
+    assert [type(e) for e in app.errors] == [ClientDisconnected]
+    assert gateway.log == []
+
+
+def test_messages_that_wait_when_the_worker_stops_are_not_answered(serve):
+    wait = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await send(ACCEPT)
+        await wait.wait()
+        await echo(scope, receive, lambda message: send(message) if message != ACCEPT else asyncio.sleep(0))
+
+    app = Recorder(app)
+    gateway = serve(app)
+    stream = gateway.websocket()
+    stream.send("too late")
+    gateway.link.drain()
+    wait.set()
+    gateway.run()
+    assert stream.closed == (1012, "") and gateway.link.running == 0
+    assert [type(e) for e in app.errors] == [ClientDisconnected]
+    assert gateway.log == []
+
+
 def test_stopping_worker_closes_what_is_accepted_late(serve):
     wait = asyncio.Event()
 
