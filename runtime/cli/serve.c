@@ -364,16 +364,23 @@ static void on_stopped(clr_pool_t *pool, void *ctx)
     clr_loop_timer_start(&s->loop, &s->drain_timer, 0);
 }
 
-/* A hangup without a terminal asks to read anew what can be. What is wrong stays as it was. */
-static void on_hangup(serve_t *s)
+static void reload_certificate(serve_t *s)
 {
     clr_error_t err = {0};
     if (!s->listen.tls)
-        clr_log_warn(LOG, "SIGHUP: there is no certificate to read again");
-    else if (clr_tls_context_reload(s->listen.tls, &err) < 0)
+        return;
+    if (clr_tls_context_reload(s->listen.tls, &err) < 0)
         clr_log_error(LOG, "SIGHUP: %s; the former certificate stays in use", err.text);
     else
         clr_log_info(LOG, "SIGHUP: new connections get the certificate that was read again");
+}
+
+/* A hangup without a terminal is a deploy: what can be read anew is, and new workers take over.
+ * What is wrong stays as it was. */
+static void on_hangup(serve_t *s)
+{
+    reload_certificate(s);
+    clr_pool_replace_all(s->pool, "SIGHUP");
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -392,7 +399,11 @@ static void on_signal(uv_signal_t *handle, int number)
     }
 }
 
-static const clr_pool_ops_t pool_ops = {on_ready, on_failed, on_stopped};
+static const clr_pool_ops_t pool_ops = {
+    .on_ready = on_ready,
+    .on_failed = on_failed,
+    .on_stopped = on_stopped,
+};
 
 /* ---- the order of things ---- */
 
@@ -447,6 +458,7 @@ static void run(serve_t *s)
         .factory = s->options->factory,
         .graceful_timeout_ms = s->options->graceful_timeout,
         .watch = s->develop != NULL,
+        .drain_timeout_ms = s->options->drain_timeout,
         .block_warn_ms = block_warn_ms(s->options),
     };
     allow_spin(s, &options);

@@ -386,6 +386,16 @@ void clr_app_worker_gone(clr_gateway_t *gw, clr_list_t *requests)
     clr_app_pump(gw);
 }
 
+void clr_app_end_websockets(clr_list_t *requests)
+{
+    clr_list_each(node, requests)
+    {
+        clr_app_request_t *r = clr_container_of(node, clr_app_request_t, node_);
+        if (r->state == CLR_APP_OPEN)
+            clr_app_end_websocket(r, CLR_WS_RESTART, CLR_STR("the worker is replaced"));
+    }
+}
+
 void clr_app_worker_unready(clr_gateway_t *gw)
 {
     check_unready(gw->app);

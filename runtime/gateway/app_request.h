@@ -49,6 +49,9 @@ void clr_app_never_begun(clr_gateway_t *gw, uint64_t stream);
 /* A worker is gone, with all its requests; `requests` is its list of them. */
 void clr_app_worker_gone(clr_gateway_t *gw, clr_list_t *requests);
 
+/* Closes the WebSockets among a worker's requests: their clients may come again. */
+void clr_app_end_websockets(clr_list_t *requests);
+
 /* A worker fell behind, or caught up: its clients are (not) read. */
 void clr_app_worker_congested(clr_list_t *requests);
 

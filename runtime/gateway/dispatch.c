@@ -39,6 +39,7 @@ struct clr_worker {
     uint32_t session_count;
     int reason; /* why it went */
     bool hello;
+    bool stands_by;
     bool congested;
     clr_health_t *health; /* NULL: nobody watches it */
     clr_outbox_t outbox;
@@ -196,21 +197,28 @@ static void relieve_retiring(const clr_gateway_t *gw)
     }
 }
 
-static int on_ready(clr_worker_t *w)
+static void begin_to_serve(clr_worker_t *w)
 {
-    if (w->state == CLR_WORKER_STOPPING)
-        return 0;
-    if (w->state != CLR_WORKER_LOADING)
-        return CLR_EPROTO;
     w->state = CLR_WORKER_READY;
-    if (w->ops->on_ready)
-        w->ops->on_ready(w, w->ctx);
     clr_app_pump(w->gw);
     clr_list_t waiting;
     clr_list_take(&waiting, &w->gw->dispatch->waiting);
     for (clr_list_t *node; (node = clr_list_pop_front(&waiting));)
         clr_eio_session_place(clr_container_of(node, clr_eio_session_t, node_));
     relieve_retiring(w->gw);
+}
+
+static int on_ready(clr_worker_t *w)
+{
+    if (w->state == CLR_WORKER_STOPPING)
+        return 0;
+    if (w->state != CLR_WORKER_LOADING)
+        return CLR_EPROTO;
+    w->state = w->stands_by ? CLR_WORKER_STANDBY : CLR_WORKER_READY;
+    if (w->ops->on_ready)
+        w->ops->on_ready(w, w->ctx);
+    if (w->state == CLR_WORKER_READY)
+        begin_to_serve(w);
     return 0;
 }
 
@@ -220,12 +228,18 @@ static int on_app(clr_worker_t *w, const clr_frame_t *frame)
     return is_in_time ? clr_app_declare(w->gw, w, frame) : CLR_EPROTO;
 }
 
+static bool has_been_ready(const clr_worker_t *w)
+{
+    return w->state == CLR_WORKER_STANDBY || w->state == CLR_WORKER_READY ||
+           w->state == CLR_WORKER_RETIRING;
+}
+
 static int on_failed(clr_worker_t *w, const clr_frame_t *frame)
 {
     clr_reader_t r = clr_reader(frame->payload);
     uint8_t kind = clr_read_u8(&r);
     clr_str_t text = clr_read_str(&r);
-    if (clr_reader_done(&r) != 0 || w->state == CLR_WORKER_READY || w->state == CLR_WORKER_RETIRING)
+    if (clr_reader_done(&r) != 0 || has_been_ready(w))
         return CLR_EPROTO;
     if (w->ops->on_failed)
         w->ops->on_failed(w, kind, text, w->ctx);
@@ -401,6 +415,19 @@ void clr_worker_give_up(clr_worker_t *w)
         w->ops->on_given_up(w, w->ctx);
 }
 
+void clr_worker_stand_by(clr_worker_t *w)
+{
+    CLR_ASSERT(w->state == CLR_WORKER_LOADING);
+    w->stands_by = true;
+}
+
+void clr_worker_enlist(clr_worker_t *w)
+{
+    w->stands_by = false;
+    if (w->state == CLR_WORKER_STANDBY)
+        begin_to_serve(w);
+}
+
 void clr_worker_retire(clr_worker_t *w)
 {
     if (w->state != CLR_WORKER_READY)
@@ -414,6 +441,7 @@ void clr_worker_move_all(clr_worker_t *w)
 {
     clr_list_each(node, &w->sessions)
         clr_session_move_now(clr_container_of(node, clr_eio_session_t, node_), NULL);
+    clr_app_end_websockets(&w->requests);
 }
 
 void clr_worker_stop(clr_worker_t *w, uint32_t grace_ms)
@@ -450,6 +478,11 @@ uint32_t clr_worker_sockets(const clr_worker_t *w)
 uint32_t clr_worker_sessions(const clr_worker_t *w)
 {
     return w->session_count;
+}
+
+uint32_t clr_worker_requests(const clr_worker_t *w)
+{
+    return w->request_count;
 }
 
 uint32_t clr_worker_serial(const clr_worker_t *w)

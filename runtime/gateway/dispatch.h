@@ -18,6 +18,7 @@
 
 typedef enum clr_worker_state {
     CLR_WORKER_LOADING,  /* connected, app not loaded */
+    CLR_WORKER_STANDBY,  /* loaded; takes nothing until clr_worker_enlist() */
     CLR_WORKER_READY,    /* takes sockets */
     CLR_WORKER_RETIRING, /* serves what it has, until that has moved; gets nothing new */
     CLR_WORKER_STOPPING, /* STOP was sent */
@@ -43,11 +44,18 @@ CLR_NODISCARD int clr_worker_attach(clr_worker_t **out, clr_gateway_t *gw, int f
 /* Listens to its watchdog (worker_health.h). Takes fd on success; `pid` is for the log. Once. */
 CLR_NODISCARD int clr_worker_watch(clr_worker_t *w, int fd, int pid);
 
+/* One that is loading shall stand by when it is ready, so that several may begin in one step. */
+void clr_worker_stand_by(clr_worker_t *w);
+
+/* Ends that: it takes clients and requests as soon as it is ready. */
+void clr_worker_enlist(clr_worker_t *w);
+
 /* A worker that is ready gets no new clients and requests, and each of its clients moves to another
  * one when it is idle (migrate.h); at once if one is ready, else as soon as one is. */
 void clr_worker_retire(clr_worker_t *w);
 
-/* Moves the clients that it still has now, whatever is under way for them. */
+/* Moves the clients that it still has now, whatever is under way for them. Its WebSockets, which
+ * cannot move, are closed so that their clients come again. */
 void clr_worker_move_all(clr_worker_t *w);
 
 /* Asks for a graceful end: queued frames first, then STOP. */
@@ -60,6 +68,7 @@ clr_worker_state_t clr_worker_state(const clr_worker_t *w);
 unsigned clr_worker_number(const clr_worker_t *w);
 uint32_t clr_worker_sockets(const clr_worker_t *w);
 uint32_t clr_worker_sessions(const clr_worker_t *w);
+uint32_t clr_worker_requests(const clr_worker_t *w);
 
 /* The ready worker with the fewest sessions, of those that keep up; among equals the one whose loop
  * is the least behind. NULL when none is ready. */

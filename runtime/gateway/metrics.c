@@ -14,7 +14,7 @@
 #include "gateway/worker_health.h"
 
 const char *const clr_worker_states[] = {"gone",  "waiting",  "starting", "loading",
-                                         "ready", "stopping", NULL};
+                                         "ready", "draining", "stopping", NULL};
 
 #define HANDLER_LABEL(name, label) label,
 static const char *const handler_labels[] = {CLR_HANDLER_MAP(HANDLER_LABEL)};

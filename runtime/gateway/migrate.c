@@ -127,9 +127,18 @@ static void move_to(clr_eio_session_t *s, clr_worker_t *to)
         clr_eio_session_place(s);
 }
 
+/* It left all its namespaces: its worker knows nothing of it. */
+static bool is_unknown_to_worker(const clr_eio_session_t *s)
+{
+    return s->worker && s->state == CLR_EIO_STATE_OPEN && !s->doom && !s->sio.sockets &&
+           s->server->config.is_socketio;
+}
+
 void clr_session_move(clr_eio_session_t *s, clr_worker_t *to)
 {
     s->move_to = to ? clr_worker_serial(to) : 0;
+    if (is_unknown_to_worker(s) && s->worker != to)
+        clr_eio_session_displace(s);
     if (!can_move(s) || s->worker == to || s->move != CLR_EIO_MOVE_NONE)
         return;
     s->move = CLR_EIO_MOVE_ASKED;

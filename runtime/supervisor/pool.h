@@ -1,9 +1,12 @@
 /* pool.h: the worker processes: starts them, starts dead ones again, stops them.
  *
- * A worker goes STARTING (process runs) → LOADING (it said hello) → READY → STOPPING → GONE; a
- * worker that dies is started again after a pause, which doubles from 100 ms to 5 s and is
- * forgotten after a healthy minute. The death of a worker that has never been ready is final: the
- * app cannot be loaded.
+ * A worker (process.h) that dies is started again after a pause, which doubles from 100 ms to 5 s
+ * and is forgotten after a healthy minute. The death of a worker that has never been ready is
+ * final: the app cannot be loaded.
+ *
+ * Workers are replaced (replace.h) to run new code, or when they have grown old: others start
+ * beside them, take over when all of them are ready, and only then do the old ones go, each when
+ * its clients have moved. If one of the others does not start, the old ones stay.
  *
  * Threads:  the loop's.
  * Lifetime: clr_pool_new() … clr_pool_start() … clr_pool_stop() or clr_pool_kill() … on_stopped …
@@ -30,9 +33,10 @@ typedef struct clr_pool_options {
     const char *lifespan;  /* "auto", "on" or "off" */
     bool factory;          /* the app's object is a function that makes the app */
     uint64_t graceful_timeout_ms;
-    unsigned spin_us;       /* how long a worker may poll before it sleeps */
-    bool watch;             /* the app is loaded anew while workers go on */
-    uint64_t block_warn_ms; /* a loop that stood still for so long is reported; 0: never */
+    uint64_t drain_timeout_ms; /* how long a worker that is replaced may wait for its clients */
+    unsigned spin_us;          /* how long a worker may poll before it sleeps */
+    bool watch;                /* the app is loaded anew while workers go on */
+    uint64_t block_warn_ms;    /* a loop that stood still for so long is reported; 0: never */
 } clr_pool_options_t;
 
 typedef struct clr_pool_ops {
@@ -45,6 +49,8 @@ typedef struct clr_pool_ops {
     void (*on_failed)(clr_pool_t *pool, int status, clr_str_t text, void *ctx);
     /* After clr_pool_stop(), clr_pool_kill() or on_failed: no process is left. */
     void (*on_stopped)(clr_pool_t *pool, void *ctx);
+    /* All workers are being replaced, or that is over, one way or the other. May be NULL. */
+    void (*on_replacing)(clr_pool_t *pool, bool begins, void *ctx);
 } clr_pool_ops_t;
 
 /* Returns owned. Borrows gw, options, ops and ctx until clr_pool_free(). */
@@ -56,6 +62,10 @@ void clr_pool_free(clr_pool_t *pool);
 
 /* Starts all workers. */
 void clr_pool_start(clr_pool_t *pool);
+
+/* Replaces all workers; once more afterwards if they are being replaced already. `why` (static) is
+ * for the log. */
+void clr_pool_replace_all(clr_pool_t *pool, const char *why);
 
 /* Asks all to finish. Who is not done is terminated so that all are gone after grace_ms. */
 void clr_pool_stop(clr_pool_t *pool, uint64_t grace_ms);

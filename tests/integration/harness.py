@@ -175,6 +175,14 @@ class Program:
         """wait_log() for asynchronous tests."""
         return await asyncio.to_thread(self.wait_log, pattern, seconds)
 
+    async def logged_times(self, text, count, seconds=5):
+        """Waits until so many lines contain the text."""
+
+        def find():
+            return sum(text in line for line in self.lines) >= count or None
+
+        await asyncio.to_thread(self._wait, find, seconds, f"{count} log lines with {text!r}")
+
     def signal(self, number):
         self.process.send_signal(number)
 

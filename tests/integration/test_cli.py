@@ -345,7 +345,7 @@ def test_blocked_worker_is_ended_at_the_deadline(clrun, app):
 def test_terminal_hangup_of_a_service_is_survived(clrun, app):
     program = clrun(app())
     program.signal(signal.SIGHUP)
-    program.wait_log("SIGHUP: there is no certificate to read again")
+    program.wait_log("SIGHUP: done")
     assert program.process.poll() is None
 
 

@@ -10,8 +10,9 @@ import signal
 
 import pytest
 
+from crowd import chatter, clients, noticed, pid_of, state
 from harness import scaled
-from wire import CONNECT, DISCONNECT, Client, Closed, Http, WebSocket
+from wire import DISCONNECT, Client, Closed, Http, WebSocket
 
 FATAL = r"Traceback[^\n]*|Fatal Python error[^\n]*|Current thread[^\n]*"
 DEATHS = ["SIGKILL", "SIGABRT", "segfault", "exit"]
@@ -34,29 +35,6 @@ def start(clrun, journal):
         )
 
     return start
-
-
-@contextlib.asynccontextmanager
-async def clients(server, count, transport="websocket", **auth):
-    async with contextlib.AsyncExitStack() as stack:
-        found = [await stack.enter_async_context(Client(server.url, transport)) for _ in range(count)]
-        for client in found:
-            await client.connect(auth=auth or None)
-        yield found
-
-
-async def state(client):
-    return (await client.call("state"))[0]
-
-
-async def pid_of(client):
-    return (await state(client))["pid"]
-
-
-def noticed(client):
-    """Packets that tell a client that it was not connected all the time, and the end."""
-    packets = [p for p in client.order if p.type in (CONNECT, DISCONNECT)]
-    return len(packets) > 1 or client.gone.done()
 
 
 # ---- one death ----
@@ -272,16 +250,6 @@ async def test_sessions_are_spread_evenly(start):
 
 
 # ---- many deaths ----
-
-
-async def chatter(client, name, stop):
-    """Acked events, one after the other, until told to stop. Returns the futures by name."""
-    sent = {}
-    while not stop.is_set():
-        mark = f"{name}-{len(sent)}"
-        sent[mark] = await client.start_call("mark", mark)
-        await asyncio.sleep(0.05)  # so that a test has thousands of events, not millions
-    return sent
 
 
 @pytest.mark.seconds(120)

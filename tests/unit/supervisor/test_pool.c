@@ -148,7 +148,8 @@ static void on_stopped(clr_pool_t *pool, void *ctx)
     clr_loop_stop(&f->loop);
 }
 
-static const clr_pool_ops_t ops = {on_ready, on_failed, on_stopped};
+static const clr_pool_ops_t ops = {
+    .on_ready = on_ready, .on_failed = on_failed, .on_stopped = on_stopped};
 
 /* Runs `workers` of them until the pool has stopped. act is done when want_ready are ready. */
 static void run(fixture_t *f, const char *mode, unsigned workers, unsigned want_ready,
