@@ -1,7 +1,12 @@
 """The examples do what their pages say."""
 
+import hashlib
+import json
+import os
 import shutil
+import sys
 
+import aiohttp
 import pytest
 
 from harness import ROOT
@@ -21,9 +26,15 @@ def chatroom(clrun_module):
     return clrun_module(EXAMPLES / "chatroom" / "app.py")
 
 
+@pytest.fixture(scope="module")
+def fastapi(clrun_module):
+    # The tests' own environment has what the example requires.
+    return clrun_module(EXAMPLES / "fastapi" / "app.py", "--python", sys.executable)
+
+
 def test_every_example_is_tested():
     apps = {path.parent.name for path in EXAMPLES.glob("*/app.py")}
-    assert apps == {"echo", "chatroom"}
+    assert apps == {"echo", "chatroom", "fastapi"}
     assert all((EXAMPLES / name / "README.md").is_file() for name in apps)
 
 
@@ -83,6 +94,61 @@ async def test_chatroom_files(chatroom):
             assert (again.status, again.body) == (304, b"")
         for hidden in ("/app.py", "/public/../app.py", "/public/%2e%2e/app.py", "/public/.hidden"):
             assert (await http.request("GET", hidden)).status in (400, 403, 404)
+
+
+async def upload(server, content, name="notes.bin"):
+    form = aiohttp.FormData()
+    form.add_field("file", content, filename=name)
+    async with aiohttp.ClientSession() as session, session.post(server.url + "/upload", data=form) as answer:
+        assert answer.status == 200
+        return await answer.json()
+
+
+def test_fastapi_requirements_are_those_of_the_tests():
+    wanted = (EXAMPLES / "fastapi" / "requirements.txt").read_text().splitlines()
+    assert set(wanted) <= set((ROOT / "tests" / "requirements.txt").read_text().splitlines())
+
+
+async def test_fastapi_upload_is_told_to_socketio_clients(fastapi, transport):
+    content = os.urandom(3_000_000)
+    async with Client(fastapi.url, transport) as client:
+        await client.connect()
+        report = await upload(fastapi, content)
+        assert report == {"name": "notes.bin", "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        await client.expect("uploaded", report)
+        assert await client.call("ask", "notes.bin") == [report]
+    async with aiohttp.ClientSession() as session, session.get(fastapi.url + "/uploads") as answer:
+        assert report in await answer.json()
+
+
+async def test_fastapi_upload_of_something_else_is_refused(fastapi):
+    async with aiohttp.ClientSession() as session, session.post(fastapi.url + "/upload", data=b"x") as answer:
+        assert answer.status == 422
+
+
+async def test_fastapi_server_sent_events(fastapi):
+    async with aiohttp.ClientSession() as session:
+        async with session.get(fastapi.url + "/ticks?count=3&seconds=0.01") as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            text = await answer.text()
+    assert text == "".join(f'event: tick\ndata: {{"number": {n}}}\n\n' for n in range(3))
+
+
+async def test_fastapi_websocket_talks_to_socketio_clients(fastapi, transport):
+    async with Client(fastapi.url, transport) as client, aiohttp.ClientSession() as session:
+        await client.connect()
+        async with session.ws_connect(fastapi.url + "/ws/ada") as ws:
+            await ws.send_str("hello to all")
+            assert json.loads(await ws.receive_str()) == {"words": 3}
+            await client.expect("said", {"name": "ada", "text": "hello to all"})
+        await client.expect("left", {"name": "ada"})
+
+
+async def test_fastapi_pages(fastapi):
+    async with Http(fastapi.url) as http:
+        assert b"swagger" in (await http.request("GET", "/docs")).body
+        assert (await http.request("GET", "/openapi.json")).json["info"]["title"] == "clrun and FastAPI"
+        assert (await http.request("GET", "/nothing")).status == 404
 
 
 @pytest.mark.seconds(120)
