@@ -23,6 +23,7 @@
 #include "gateway/eio_server.h"
 #include "gateway/http_conn.h"
 #include "supervisor/develop.h"
+#include "supervisor/notify.h"
 #include "supervisor/pool.h"
 
 #define LOG "clrun"
@@ -53,6 +54,7 @@ typedef struct serve {
     clr_pool_t *pool;
     clr_develop_t *develop; /* NULL: nothing is watched */
     clr_admin_t *admin;     /* NULL: none is wanted */
+    clr_notify_t *notify;   /* NULL: no service manager asks */
     uv_signal_t signals[clr_array_len(stop_signals)];
     clr_timer_t drain_timer;
     uint64_t drain_until_ms;
@@ -281,6 +283,14 @@ static void write_ready_fd(const serve_t *s)
         close(fd);
 }
 
+static void notify_ready(const serve_t *s)
+{
+    char status[512];
+    snprintf(status, sizeof(status), "%u worker%s at %.*s", (unsigned)s->options->workers,
+             s->options->workers == 1 ? "" : "s", CLR_STR_ARG(clr_buf_str(&s->urls)));
+    clr_notify_ready(s->notify, status);
+}
+
 static void on_ready(clr_pool_t *pool, void *ctx)
 {
     serve_t *s = ctx;
@@ -288,6 +298,17 @@ static void on_ready(clr_pool_t *pool, void *ctx)
     clr_gateway_set_ready(&s->gw);
     print_start_line(s);
     write_ready_fd(s);
+    notify_ready(s);
+}
+
+static void on_replacing(clr_pool_t *pool, bool begins, void *ctx)
+{
+    const serve_t *s = ctx;
+    (void)pool;
+    if (begins)
+        clr_notify_reloading(s->notify, "new workers start");
+    else
+        notify_ready(s);
 }
 
 /* ---- stopping ---- */
@@ -317,6 +338,7 @@ static void stop(serve_t *s, const char *why)
     if (why)
         clr_log_info(LOG, "%s: stopping; a second one stops at once", why);
     s->drain_until_ms = clr_loop_now(&s->loop) + s->options->graceful_timeout;
+    clr_notify_stopping(s->notify, s->options->graceful_timeout);
     stop_clients(s);
     clr_pool_stop(s->pool, s->options->graceful_timeout);
 }
@@ -400,6 +422,7 @@ static void on_signal(uv_signal_t *handle, int number)
 }
 
 static const clr_pool_ops_t pool_ops = {
+    .on_replacing = on_replacing,
     .on_ready = on_ready,
     .on_failed = on_failed,
     .on_stopped = on_stopped,
@@ -478,6 +501,7 @@ static int serve_on_loop(serve_t *s)
     clr_gateway_init(&s->gw, &s->loop, &options);
     uint32_t connections = clr_limits_connections(s->open_files, (unsigned)s->options->workers,
                                                   (uint64_t)s->options->max_connections);
+    s->notify = clr_notify_open(&s->loop);
     clr_capacity_init(&s->gw.capacity, connections, "--max-connections", on_room, s);
     s->status = listen_now(s);
     if (s->status == CLR_EXIT_OK)
@@ -491,6 +515,7 @@ static int serve_on_loop(serve_t *s)
     clr_develop_close(s->develop);
     clr_listen_stop(&s->listen);
     clr_admin_free(s->admin);
+    clr_notify_close(s->notify);
     clr_gateway_deinit(&s->gw);
     return s->status;
 }
