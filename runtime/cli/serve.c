@@ -244,7 +244,8 @@ static int open_develop(serve_t *s)
     clr_develop_options_t options = {.app = &s->app,
                                      .trees = o->watch_dir.items,
                                      .tree_count = o->watch_dir.count,
-                                     .poll = o->watch_poll};
+                                     .poll = o->watch_poll,
+                                     .restart = o->watch && strcmp(o->watch, "restart") == 0};
     if (!o->watch || clr_develop_open(&s->develop, &s->gw, &options, &err) == 0)
         return CLR_EXIT_OK;
     return complain_error(s, CLR_EXIT_USAGE, &err);
@@ -386,6 +387,14 @@ static void on_stopped(clr_pool_t *pool, void *ctx)
     clr_loop_timer_start(&s->loop, &s->drain_timer, 0);
 }
 
+static void on_replaced(clr_pool_t *pool, bool ok, clr_str_t text, void *ctx)
+{
+    const serve_t *s = ctx;
+    (void)pool;
+    if (s->develop)
+        clr_develop_replaced(s->develop, ok, text);
+}
+
 static void reload_certificate(serve_t *s)
 {
     clr_error_t err = {0};
@@ -426,6 +435,7 @@ static const clr_pool_ops_t pool_ops = {
     .on_ready = on_ready,
     .on_failed = on_failed,
     .on_stopped = on_stopped,
+    .on_replaced = on_replaced,
 };
 
 /* ---- the order of things ---- */
@@ -488,6 +498,8 @@ static void run(serve_t *s)
     start_signals(s);
     clr_timer_init(&s->drain_timer, on_drain_timer);
     s->pool = clr_pool_new(&s->gw, &options, &pool_ops, s);
+    if (s->develop)
+        clr_develop_set_pool(s->develop, s->pool);
     clr_pool_start(s->pool);
     clr_loop_run(&s->loop);
     close_signals(s);

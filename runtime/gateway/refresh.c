@@ -55,7 +55,7 @@ static void tell_clients(const clr_refresh_t *r, clr_str_t json)
 
 /* ---- reporting ---- */
 
-static void report_success(clr_refresh_t *r)
+static void report_success(const clr_refresh_t *r)
 {
     clr_buf_t json = {0};
     unsigned ms = (unsigned)((uv_hrtime() - r->begun_ns) / 1000000);
@@ -66,13 +66,18 @@ static void report_success(clr_refresh_t *r)
     clr_buf_deinit(&json);
 }
 
-static void report_failure(clr_refresh_t *r, clr_str_t file, uint32_t line, clr_str_t text)
+static void log_failure(const clr_refresh_t *r, clr_str_t text)
 {
     clr_buf_t out = {0};
     clr_buf_printf(&out, "%.*s: the app goes on as it was\n", CLR_STR_ARG(clr_buf_str(&r->names)));
     clr_buf_append_str(&out, text);
     clr_log_text(CLR_LOG_ERROR, LOG, clr_buf_str(&out));
-    clr_buf_clear(&out);
+    clr_buf_deinit(&out);
+}
+
+static void tell_failure(const clr_refresh_t *r, clr_str_t file, uint32_t line, clr_str_t text)
+{
+    clr_buf_t out = {0};
     clr_buf_append_str(&out, CLR_STR("[\"clrun:refresh\",{\"ok\":false,\"file\":"));
     clr_json_append_string(&out, file);
     clr_buf_printf(&out, ",\"line\":%u,\"text\":", line);
@@ -138,14 +143,28 @@ static void name_files(clr_refresh_t *r, const clr_str_t *files, size_t count, s
 void clr_refresh_begin(clr_gateway_t *gw, const clr_str_t *files, size_t count, size_t total)
 {
     clr_refresh_t *r = gw->refresh;
-    name_files(r, files, count, total);
+    clr_refresh_begin_elsewhere(gw, files, count, total);
     r->number++;
     r->reported = false;
-    r->begun_ns = uv_hrtime();
     clr_loop_timer_start(gw->loop, &r->slow, SLOW_MS);
     for (clr_worker_t *w = NULL; (w = clr_dispatch_next(gw, w));)
         ask(r, w);
     check_done(r);
+}
+
+void clr_refresh_begin_elsewhere(clr_gateway_t *gw, const clr_str_t *files, size_t count,
+                                 size_t total)
+{
+    name_files(gw->refresh, files, count, total);
+    gw->refresh->begun_ns = uv_hrtime();
+}
+
+void clr_refresh_conclude(clr_gateway_t *gw, bool ok, clr_str_t text)
+{
+    if (ok)
+        report_success(gw->refresh);
+    else
+        tell_failure(gw->refresh, CLR_STR_EMPTY, 0, text);
 }
 
 /* ---- answers ---- */
@@ -182,7 +201,8 @@ static int on_refreshed(clr_refresh_t *r, clr_worker_t *w, const clr_frame_t *fr
     if (!ok && !r->reported) {
         clr_timer_stop(&r->slow);
         r->reported = true;
-        report_failure(r, file, line, text);
+        log_failure(r, text);
+        tell_failure(r, file, line, text);
     }
     check_done(r);
     return 0;

@@ -35,6 +35,12 @@ void clr_refresh_close(clr_gateway_t *gw);
 /* These files (borrowed; total may be more than count) are not as they were. */
 void clr_refresh_begin(clr_gateway_t *gw, const clr_str_t *files, size_t count, size_t total);
 
+/* The same where new workers take over instead: none is asked, and what comes of it is told by
+ * clr_refresh_conclude(); text says what is wrong and is in the log already. */
+void clr_refresh_begin_elsewhere(clr_gateway_t *gw, const clr_str_t *files, size_t count,
+                                 size_t total);
+void clr_refresh_conclude(clr_gateway_t *gw, bool ok, clr_str_t text);
+
 /* ---- for the dispatcher ---- */
 
 /* SOURCES and REFRESHED. 0 or CLR_EPROTO. */

@@ -11,12 +11,21 @@
 struct clr_develop {
     clr_gateway_t *gw;
     clr_watch_t *watch;
+    clr_pool_t *pool;
+    bool restart;
+    unsigned due; /* outcomes of replacements to report: of one under way, and of the next */
 };
 
 static void on_change(const clr_str_t *files, size_t count, size_t total, void *ctx)
 {
-    const clr_develop_t *d = ctx;
-    clr_refresh_begin(d->gw, files, count, total);
+    clr_develop_t *d = ctx;
+    if (!d->restart) {
+        clr_refresh_begin(d->gw, files, count, total);
+        return;
+    }
+    clr_refresh_begin_elsewhere(d->gw, files, count, total);
+    d->due += d->due < 2;
+    clr_pool_replace_all(d->pool, "--watch");
 }
 
 static void on_sources(clr_str_t directory, uint64_t since_ns, void *ctx)
@@ -44,6 +53,7 @@ int clr_develop_open(clr_develop_t **out, clr_gateway_t *gw, const clr_develop_o
     clr_watch_options_t watch = {.base = work_dir ? work_dir : ".", .poll = options->poll};
     clr_develop_t *d = clr_xcalloc(1, sizeof(*d));
     d->gw = gw;
+    d->restart = options->restart;
     d->watch = clr_watch_open(gw->loop, &watch, &watch_ops, d);
     clr_refresh_open(gw, &refresh_ops, d);
     int rc = watch_trees(d, options, err);
@@ -52,6 +62,19 @@ int clr_develop_open(clr_develop_t **out, clr_gateway_t *gw, const clr_develop_o
     else
         *out = d;
     return rc;
+}
+
+void clr_develop_set_pool(clr_develop_t *d, clr_pool_t *pool)
+{
+    d->pool = pool;
+}
+
+void clr_develop_replaced(clr_develop_t *d, bool ok, clr_str_t text)
+{
+    if (d->due == 0)
+        return; /* somebody else asked for it */
+    d->due--;
+    clr_refresh_conclude(d->gw, ok, text);
 }
 
 void clr_develop_close(clr_develop_t *d)

@@ -51,6 +51,9 @@ typedef struct clr_pool_ops {
     void (*on_stopped)(clr_pool_t *pool, void *ctx);
     /* All workers are being replaced, or that is over, one way or the other. May be NULL. */
     void (*on_replacing)(clr_pool_t *pool, bool begins, void *ctx);
+    /* New workers have taken over from all; or they do not start, and text (borrowed) says why. May
+     * be NULL. */
+    void (*on_replaced)(clr_pool_t *pool, bool ok, clr_str_t text, void *ctx);
 } clr_pool_ops_t;
 
 /* Returns owned. Borrows gw, options, ops and ctx until clr_pool_free(). */

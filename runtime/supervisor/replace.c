@@ -36,6 +36,12 @@ static void tell(clr_pool_t *pool, bool begins)
         pool->ops->on_replacing(pool, begins, pool->ctx);
 }
 
+static void tell_outcome(clr_pool_t *pool, bool ok, clr_str_t text)
+{
+    if (pool->replace.all && pool->ops->on_replaced)
+        pool->ops->on_replaced(pool, ok, text, pool->ctx);
+}
+
 /* ---- those who leave ---- */
 
 static void check_done(clr_pool_t *pool)
@@ -119,6 +125,7 @@ static void report_failure(clr_pool_t *pool, clr_str_t text)
                    pool->replace.all ? "ones stay" : "one stays", CLR_STR_ARG(text));
     clr_log_text(CLR_LOG_ERROR, LOG, clr_buf_str(&line));
     clr_buf_deinit(&line);
+    tell_outcome(pool, false, text);
 }
 
 static void on_deadline(clr_timer_t *t)
@@ -219,6 +226,7 @@ void clr_replace_on_ready(clr_pool_t *pool)
     clr_list_each(node, &pool->leaving)
         clr_process_drain(clr_container_of(node, clr_leaving_t, node_)->process,
                           pool->options.drain_timeout_ms, pool->options.graceful_timeout_ms);
+    tell_outcome(pool, true, CLR_STR_EMPTY);
     check_done(pool);
 }
 

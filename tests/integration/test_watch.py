@@ -168,3 +168,33 @@ async def test_a_file_that_is_saved_while_a_refresh_runs_is_loaded_after_it(star
         gate.unlink()
         while await client.call("ask") != [3, "a"]:
             await saved(client)
+
+
+# ---- --watch=restart ----
+
+
+async def test_fresh_workers_serve_an_edit_and_clients_stay(clrun, project, workers):
+    server = clrun(
+        project.app, "--watch=restart", "--workers", workers, cwd=project.folder, tolerate=BROKEN
+    )
+    async with Client(server.url) as one, Client(server.url) as two:
+        for client in (one, two):
+            await client.connect()
+            await client.call("enter", "red")
+        project.lib("b")
+        for client in (one, two):
+            assert await saved(client) == ["lib.py"]
+        while [await client.call("ask") for client in (one, two)] != [[1, "b"]] * 2:
+            await asyncio.sleep(0)
+        for client in (one, two):
+            rooms, room = await client.call("state")
+            assert (sorted(rooms), room) == (sorted([client.sid, "red"]), "red")
+        await server.logged("--watch: done")
+        project.write("lib.py", "value = (\n")
+        report = await refreshed(one)
+        assert not report["ok"] and "was never closed" in report["text"]
+        assert await one.call("ask") == [1, "b"]
+        project.lib("c")
+        await saved(one)
+        while await one.call("ask") != [1, "c"]:
+            await asyncio.sleep(0)

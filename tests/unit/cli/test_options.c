@@ -64,6 +64,43 @@ TEST(flags_can_be_negated)
     EXPECT_REFUSED("unknown option --no-port; did you mean --port?", "--no-port", "app.py");
 }
 
+TEST(a_switch_needs_no_value_and_takes_one_after_an_equals_sign_only)
+{
+    EXPECT_EQ(parse("app.py"), 0);
+    EXPECT(!options.watch);
+    EXPECT_EQ(parse("--watch", "app.py"), 0);
+    EXPECT_STR_C(clr_str_c(options.watch), "refresh");
+    EXPECT_STR_C(clr_str_c(options.app), "app.py");
+    EXPECT_EQ(parse("--watch=restart", "app.py"), 0);
+    EXPECT_STR_C(clr_str_c(options.watch), "restart");
+    EXPECT_EQ(parse("--watch", "--no-watch", "app.py"), 0);
+    EXPECT(!options.watch);
+    setenv("CLRUN_WATCH", "yes", 1);
+    EXPECT_EQ(parse("app.py"), 0);
+    EXPECT_STR_C(clr_str_c(options.watch), "refresh");
+    EXPECT_REFUSED("--watch: 'often' is not one of refresh|restart", "--watch=often", "app.py");
+}
+
+TEST(a_list_grows_and_a_flag_beats_the_environment)
+{
+    char *many[2 * CLR_OPTION_LIST_MAX + 4] = {"clrun"};
+    EXPECT_EQ(parse("--watch-dir", "a", "--watch-dir=b", "app.py"), 0);
+    EXPECT_EQ(options.watch_dir.count, 2);
+    EXPECT_STR_C(clr_str_c(options.watch_dir.items[1]), "b");
+    setenv("CLRUN_WATCH_DIR", "c", 1);
+    EXPECT_EQ(parse("app.py"), 0);
+    EXPECT_EQ(options.watch_dir.count, 1);
+    EXPECT_STR_C(clr_str_c(options.watch_dir.items[0]), "c");
+    EXPECT_EQ(parse("--watch-dir", "a", "--watch-dir", "b", "app.py"), 0);
+    EXPECT_EQ(options.watch_dir.count, 2);
+    EXPECT_STR_C(clr_str_c(options.watch_dir.items[0]), "a");
+    clr_error_t err = {0};
+    for (int i = 1; i <= CLR_OPTION_LIST_MAX + 1; i++)
+        many[i] = "--watch-dir=a";
+    EXPECT_EQ(clr_options_parse(&options, CLR_OPTION_LIST_MAX + 2, many, &err), CLR_EINVAL);
+    EXPECT_STR_C(clr_str_c(err.text), "--watch-dir: given more than 16 times");
+}
+
 TEST(durations_have_units)
 {
     static const struct {
@@ -201,7 +238,9 @@ TEST(help_names_every_option_and_keeps_the_width)
 }
 
 TEST_MAIN(T(defaults_are_those_of_the_table), T(values_come_after_a_space_or_an_equals_sign),
-          T(flags_can_be_negated), T(durations_have_units), T(sizes_have_units),
-          T(wrong_values_are_named), T(unknown_options_get_the_nearest_one),
+          T(flags_can_be_negated),
+          T(a_switch_needs_no_value_and_takes_one_after_an_equals_sign_only),
+          T(a_list_grows_and_a_flag_beats_the_environment), T(durations_have_units),
+          T(sizes_have_units), T(wrong_values_are_named), T(unknown_options_get_the_nearest_one),
           T(environment_is_between_flags_and_defaults), T(exactly_one_app), T(actions_need_no_app),
           T(table_is_whole), T(help_names_every_option_and_keeps_the_width))
