@@ -492,6 +492,9 @@ static void run(serve_t *s)
         .graceful_timeout_ms = s->options->graceful_timeout,
         .watch = s->develop != NULL,
         .drain_timeout_ms = s->options->drain_timeout,
+        .max_sessions_per_worker = (uint64_t)s->options->max_sessions_per_worker,
+        .worker_max_rss = s->options->worker_max_rss,
+        .worker_max_age_ms = s->options->worker_max_age,
         .block_warn_ms = block_warn_ms(s->options),
     };
     allow_spin(s, &options);

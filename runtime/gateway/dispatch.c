@@ -37,6 +37,7 @@ struct clr_worker {
     uint32_t serial;
     uint32_t sockets;
     uint32_t session_count;
+    uint64_t served;
     int reason; /* why it went */
     bool hello;
     bool stands_by;
@@ -502,11 +503,17 @@ bool clr_worker_is_congested(const clr_worker_t *w)
     return w->congested;
 }
 
-void clr_worker_add_session(clr_worker_t *w, clr_list_t *session)
+uint64_t clr_worker_served(const clr_worker_t *w)
+{
+    return w->served;
+}
+
+void clr_worker_add_session(clr_worker_t *w, clr_list_t *session, bool is_new)
 {
     clr_list_remove(session);
     clr_list_push_back(&w->sessions, session);
     w->session_count++;
+    w->served += is_new;
 }
 
 void clr_worker_remove_session(clr_worker_t *w, clr_list_t *session)

@@ -68,6 +68,9 @@ clr_worker_state_t clr_worker_state(const clr_worker_t *w);
 unsigned clr_worker_number(const clr_worker_t *w);
 uint32_t clr_worker_sockets(const clr_worker_t *w);
 uint32_t clr_worker_sessions(const clr_worker_t *w);
+
+/* Clients that came to it first, ever. */
+uint64_t clr_worker_served(const clr_worker_t *w);
 uint32_t clr_worker_requests(const clr_worker_t *w);
 
 /* The ready worker with the fewest sessions, of those that keep up; among equals the one whose loop
@@ -140,8 +143,8 @@ clr_worker_t *clr_dispatch_next(const clr_gateway_t *gw, const clr_worker_t *w);
 /* How far it is with its new code (refresh.h). */
 struct clr_refresh_state *clr_worker_refresh(clr_worker_t *w);
 
-/* The sessions a worker owns, by their node_. */
-void clr_worker_add_session(clr_worker_t *w, clr_list_t *session);
+/* The sessions a worker owns, by their node_; `is_new` if no other worker had it before. */
+void clr_worker_add_session(clr_worker_t *w, clr_list_t *session, bool is_new);
 void clr_worker_remove_session(clr_worker_t *w, clr_list_t *session);
 
 /* Sockets and EngineServer sessions it owns, for status lines. */

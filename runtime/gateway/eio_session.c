@@ -299,7 +299,7 @@ void clr_eio_session_assign(clr_eio_session_t *s, clr_worker_t *w)
 {
     CLR_ASSERT(!s->worker);
     s->worker = w;
-    clr_worker_add_session(w, &s->node_);
+    clr_worker_add_session(w, &s->node_, !s->moved);
     clr_affinity_bind(s);
     if (clr_worker_is_congested(w))
         clr_eio_session_pause(s, CLR_EIO_PAUSE_CONGESTED, true);

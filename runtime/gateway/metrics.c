@@ -248,10 +248,15 @@ static uint64_t get_handlers(const clr_worker_status_t *w)
 /* Without a word of the worker's, which may be blocked. */
 static uint64_t get_memory(const clr_worker_status_t *w)
 {
+    return clr_metrics_memory_of(w->pid);
+}
+
+uint64_t clr_metrics_memory_of(int pid)
+{
     char path[40];
     unsigned long long pages = 0;
-    snprintf(path, sizeof(path), "/proc/%d/statm", w->pid);
-    FILE *file = w->pid > 0 ? fopen(path, "re") : NULL;
+    snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+    FILE *file = pid > 0 ? fopen(path, "re") : NULL;
     if (!file)
         return 0;
     if (fscanf(file, "%*u %llu", &pages) != 1)

@@ -68,6 +68,9 @@ typedef struct clr_worker_status {
 /* NULL-terminated. */
 extern const char *const clr_worker_states[];
 
+/* The resident memory of a process; 0 when there is none. */
+uint64_t clr_metrics_memory_of(int pid);
+
 /* The page, in the text format 0.0.4. */
 void clr_metrics_append(const struct clr_gateway *gw, const clr_worker_status_t *workers,
                         size_t count, clr_buf_t *out);

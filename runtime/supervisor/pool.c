@@ -151,6 +151,7 @@ static void on_ready(clr_process_t *p, void *ctx)
         pool->started = true;
         pool->ops->on_ready(pool, pool->ctx);
         clr_replace_on_started(pool);
+        clr_recycle_start(pool);
     }
 }
 
@@ -191,6 +192,7 @@ clr_pool_t *clr_pool_new(clr_gateway_t *gw, const clr_pool_options_t *options,
     pool->ctx = ctx;
     clr_timer_init(&pool->stopped_timer, on_all_stopped);
     clr_replace_init(pool);
+    clr_recycle_init(pool);
     for (unsigned i = 0; i < options->workers; i++) {
         clr_place_t *place = &pool->places[i];
         place->pool = pool;
@@ -208,6 +210,7 @@ void clr_pool_free(clr_pool_t *pool)
         CLR_ASSERT(is_over(&pool->places[i]));
     CLR_ASSERT(clr_list_is_empty(&pool->leaving));
     clr_timer_stop(&pool->stopped_timer);
+    clr_recycle_stop(pool);
     clr_timer_stop(&pool->replace.deadline);
     free(pool);
 }

@@ -34,9 +34,13 @@ typedef struct clr_pool_options {
     bool factory;          /* the app's object is a function that makes the app */
     uint64_t graceful_timeout_ms;
     uint64_t drain_timeout_ms; /* how long a worker that is replaced may wait for its clients */
-    unsigned spin_us;          /* how long a worker may poll before it sleeps */
-    bool watch;                /* the app is loaded anew while workers go on */
-    uint64_t block_warn_ms;    /* a loop that stood still for so long is reported; 0: never */
+    /* What a worker may reach before it is replaced (recycle.h); 0: anything. */
+    uint64_t max_sessions_per_worker;
+    uint64_t worker_max_rss;
+    uint64_t worker_max_age_ms;
+    unsigned spin_us;       /* how long a worker may poll before it sleeps */
+    bool watch;             /* the app is loaded anew while workers go on */
+    uint64_t block_warn_ms; /* a loop that stood still for so long is reported; 0: never */
 } clr_pool_options_t;
 
 typedef struct clr_pool_ops {

@@ -8,6 +8,7 @@
 
 #include "supervisor/pool.h"
 #include "supervisor/process.h"
+#include "supervisor/recycle.h"
 #include "supervisor/replace.h"
 
 typedef struct clr_place {
@@ -19,6 +20,8 @@ typedef struct clr_place {
     bool was_ready; /* ever: the app can be loaded here */
     uint64_t backoff_ms;
     uint64_t restarts;
+    uint64_t recycle_after_ms; /* not before (recycle.h) */
+    uint8_t age_jitter;
 } clr_place_t;
 
 /* A process that was replaced. */
@@ -40,6 +43,7 @@ struct clr_pool {
     bool stopped;
     uint64_t last_failure; /* hash of the last traceback, so that a repeated one is one line */
     clr_replace_t replace;
+    clr_recycle_t recycle;
     clr_list_t leaving; /* clr_leaving_t */
     clr_place_t places[];
 };

@@ -176,6 +176,8 @@ bool clr_replace_one(clr_pool_t *pool, size_t index, const char *why)
 {
     if (pool->stopping || !pool->started || pool->replace.state != CLR_REPLACE_IDLE)
         return false;
+    clr_log_info(LOG, "%s: worker %u (pid %d) is replaced: a new one starts", why,
+                 pool->places[index].number, clr_process_last_pid(pool->places[index].now));
     pool->replace.all = false;
     begin(pool, why);
     start_next(&pool->places[index]);
