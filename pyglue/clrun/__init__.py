@@ -9,6 +9,14 @@
         return f"Hello, {name}!"
 
 Save it as app.py and start it with `clrun app.py`. Or use the ready server: `from clrun import sio`.
+
+And chats, whose names come from clrun.chat when they are first used:
+
+    import clrun as cl
+
+    @cl.on_message
+    async def answer(message: cl.Message):
+        await cl.Message(f"You wrote: {message.content}").send()
 """
 
 from .exceptions import (
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
     from ._engine import EngineServer
     from ._namespace import AsyncNamespace
     from ._server import AsyncServer
+    from .chat import *  # noqa: F403
 
     sio: AsyncServer
     """A ready server on /socket.io. It exists when the app uses it."""
@@ -72,6 +81,14 @@ if not TYPE_CHECKING:  # a checker would take any name for an attribute
             value = getattr(import_module("." + _lazy[name], __name__), name)
             globals()[name] = value
             return value
+        if not name.startswith("_"):
+            from importlib import import_module
+
+            chat = import_module(".chat", __name__)
+            if name in chat.__all__:
+                value = getattr(chat, name)
+                globals()[name] = value
+                return value
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,0 +1,152 @@
+"""Runtime: the chat of this process, one of each thing, found by current().
+
+It is made when the app first touches the chat and lives as long as the process. A new load of the
+app brings new callbacks, which take the place of the old ones when the load has succeeded; sessions
+live on.
+"""
+
+from __future__ import annotations
+
+from clrun import _registry
+
+from .callbacks import Callbacks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from clrun import AsyncServer
+
+    from .config import Config
+    from .files import FileStore
+    from .session import SessionStore
+    from .socket import ChatServer
+
+SOCKET_PATH = "/ws/socket.io"
+
+
+class Runtime:
+    def __init__(self) -> None:
+        self._config: Config | None = None
+        self._none = Callbacks()
+        self._server: ChatServer | None = None
+        self._sessions: SessionStore | None = None
+        self._files: FileStore | None = None
+        self._data_layer: Any = None
+        self._data_layer_known = False
+        self.applications = 0  # how many have started and not ended
+
+    # ---- callbacks ----
+
+    @property
+    def callbacks(self) -> Callbacks:
+        """Those of the load that is live. Empty if the app has none."""
+        server = _server_among(_registry._state.live.servers)
+        return self._none if server is None else server.callbacks
+
+    def loaded(self) -> Callbacks:
+        """Those of the load that has just succeeded, which may not be live yet."""
+        state = _registry._state
+        server = _server_among((state.live if state.held is None else state.held).servers)
+        return self._none if server is None else server.callbacks
+
+    def registering(self) -> Callbacks:
+        """Those of the load under way, for the decorators. The chat has a server from now on."""
+        server = _server_among(_registry.current().servers)
+        if server is None:
+            from .socket import ChatServer
+
+            server = ChatServer(self, self.config.root_path + SOCKET_PATH)  # registers itself
+        return server.callbacks
+
+    @property
+    def server(self) -> AsyncServer:
+        """Where the chat's clients are. A new load brings a new one, which takes them over."""
+        found = _server_among(_registry._state.live.servers)
+        if found is not None:
+            self._server = found
+        elif self._server is None:
+            raise RuntimeError("the app has no chat: it registers no callback of one")
+        return self._server
+
+    @property
+    def login_required(self) -> bool:
+        """Whether there is a way to log in, so that everyone must."""
+        from .config import env
+
+        return self.callbacks.wants_login or bool(env("CUSTOM_AUTH"))
+
+    async def startup(self) -> None:
+        """Run on_app_startup, once a process. Whatever it raises."""
+        await self.callbacks.call("on_app_startup")
+
+    async def shutdown(self) -> None:
+        """Run on_app_shutdown, then finish what is being stored."""
+        try:
+            await self.callbacks.call("on_app_shutdown")
+        finally:
+            if self._sessions is not None:
+                await self._sessions.finish()
+            close = getattr(self._data_layer, "close", None)
+            if close is not None:
+                await close()
+
+    # ---- parts, each made when it is first asked for ----
+
+    @property
+    def config(self) -> Config:
+        if self._config is None:
+            from .config import Config
+
+            self._config = Config.load()
+        return self._config
+
+    @config.setter
+    def config(self, config: Config) -> None:
+        self._config = config
+
+    @property
+    def sessions(self) -> SessionStore:
+        if self._sessions is None:
+            from .session import SessionStore
+
+            self._sessions = SessionStore(self)
+        return self._sessions
+
+    @property
+    def files(self) -> FileStore:
+        if self._files is None:
+            from .files import FileStore
+
+            self._files = FileStore(self.config.root)
+        return self._files
+
+    @property
+    def data_layer(self) -> Any:
+        """What @data_layer gave, asked once a process. None: nothing is stored."""
+        if not self._data_layer_known:
+            factory = self.callbacks.get("data_layer")
+            self._data_layer = None if factory is None else factory.fn()
+            self._data_layer_known = True
+        return self._data_layer
+
+
+def _server_among(servers: list[Any]) -> ChatServer | None:
+    """The chat's, which alone has callbacks."""
+    return next((server for server in servers if hasattr(server, "callbacks")), None)
+
+
+class _Holder:
+    runtime: Runtime | None = None
+
+
+def current() -> Runtime:
+    """The runtime of this process."""
+    if _Holder.runtime is None:
+        _Holder.runtime = Runtime()
+    return _Holder.runtime
+
+
+def reset() -> None:
+    """Forget it, so that the next one begins anew: for tests."""
+    _Holder.runtime = None

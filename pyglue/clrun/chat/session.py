@@ -1,0 +1,347 @@
+"""Sessions: one of each open page, known by the id that the page made, over all its connections.
+
+Everything here belongs to the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections import deque
+from typing import Any
+
+from .emitter import BaseEmitter, Emitter
+from .errors import log_exception, logger
+from .lane import Lane
+from .replay import KEPT_SECONDS, Replay
+from .user_session import RESERVED, refresh
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from .ask import OpenAsk
+    from .config import Config
+    from .message import Message
+    from .runtime import Runtime
+    from .user import PersistedUser, User
+
+MOST_WAITING = 1000  # jobs of a lane
+MOST_WRITES = 10_000
+MOST_METADATA = 1 << 20  # bytes of JSON
+
+
+class BaseSession:
+    """What a session has with and without a client. Its data is the app's `user_session`."""
+
+    def __init__(
+        self,
+        *,
+        id: str | None = None,
+        thread_id: str | None = None,
+        user: User | PersistedUser | None = None,
+        token: str | None = None,
+        user_env: dict[str, str] | None = None,
+        client_type: str = "webapp",
+        chat_profile: str | None = None,
+        environ: dict[str, Any] | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
+        if runtime is None:
+            from .runtime import current
+
+            runtime = current()
+        self.runtime = runtime
+        self.id = id or str(uuid.uuid4())
+        self.thread_id_to_resume = thread_id or None
+        self.thread_id = thread_id or str(uuid.uuid4())
+        self.user = user
+        self.token = token
+        self.user_env = user_env or {}
+        self.client_type = client_type
+        self.chat_profile = chat_profile
+        self.environ = environ or {}
+        self.language = _language(self.environ)
+        self.has_first_interaction = False
+        self.chat_settings: dict[str, Any] = {}
+        self.files: dict[str, dict[str, Any]] = {}
+        self.files_spec: dict[str, dict[str, Any]] = {}
+        self.mcp_sessions: dict[str, Any] = {}
+        self.data: dict[str, Any] = {}
+        self.messages: list[Message] = []
+        self.pending_writes: deque[Callable[[], Awaitable[Any]]] = deque()
+        self._writes = Lane(MOST_WRITES, lambda error: log_exception("while storing", error))
+        self.emitter: BaseEmitter = self._make_emitter()
+
+    def _make_emitter(self) -> BaseEmitter:
+        return BaseEmitter(self)
+
+    @property
+    def config(self) -> Config:
+        """With what the chosen profile overrides."""
+        config = self.runtime.config
+        overridden = getattr(config, "for_profile", None)
+        return config if overridden is None else overridden(self.chat_profile)
+
+    # ---- storing ----
+
+    def store(self, method: str, *args: Any, **kwargs: Any) -> None:
+        """Call this method of the data layer in the background, in order. Errors are logged.
+
+        Before the user's first interaction steps and elements wait for it: a visitor who never
+        writes leaves nothing behind.
+        """
+        layer = self.runtime.data_layer
+        if layer is None:
+            return
+        function = getattr(layer, method)
+
+        async def write() -> None:
+            await function(*args, **kwargs)
+
+        if self._waits_for_user and method != "update_thread":
+            kept = len(self.pending_writes) < MOST_WRITES
+            if kept:
+                self.pending_writes.append(write)
+        else:
+            kept = self._writes.put(write)
+        if not kept:
+            logger.error("%s: too much waits to be stored; this is not", method)
+
+    @property
+    def _waits_for_user(self) -> bool:
+        return False
+
+    def store_waiting(self) -> None:
+        """The first interaction: store what waited for it, before all that comes."""
+        while self.pending_writes:
+            self._writes.put(self.pending_writes.popleft())
+
+    async def stored(self) -> None:
+        """Returns when all that was stored so far is."""
+        await self._writes.idle()
+
+    # ---- what goes into the thread's metadata ----
+
+    def to_persistable(self) -> dict[str, Any]:
+        """The session's data, as JSON can carry it: what it cannot is None, secrets are left out."""
+        data = dict(refresh(self))
+        data.pop("user", None)
+        if not self.config.project.persist_user_env:
+            data["env"] = {}
+        kept = {key: value if _is_json(value) else None for key, value in data.items()}
+        if len(json.dumps(kept)) > MOST_METADATA:
+            return {"message": "The session's data is too large to be stored."}
+        return kept
+
+    def restore(self, metadata: dict[str, Any]) -> None:
+        """Take the app's data from the metadata of a stored thread."""
+        self.data = {key: value for key, value in metadata.items() if key not in RESERVED}
+        profile, settings = metadata.get("chat_profile"), metadata.get("chat_settings")
+        if isinstance(profile, str):
+            self.chat_profile = profile
+        if isinstance(settings, dict):
+            self.chat_settings = settings
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of thread {self.thread_id}>"
+
+
+class HTTPSession(BaseSession):
+    """A session without a client: what it sends is stored at most."""
+
+
+class Session(BaseSession):
+    """A session with a client, connected or expected back."""
+
+    emitter: Emitter
+
+    def __init__(self, *, sid: str, **fields: Any) -> None:
+        super().__init__(**fields)
+        self.sid: str | None = sid
+        self.chat_started = False
+        self.restored = False
+        self.to_clear = False
+        self.loading = False
+        self.busy = 0  # how many pieces of work show as loading
+        self.ask: OpenAsk | None = None
+        self.call: OpenAsk | None = None
+        self.replay = Replay()
+        self.expiry: asyncio.TimerHandle | None = None
+        self._actions: set[asyncio.Task[Any]] = set()
+        self._lanes: dict[str, Lane] = {}
+
+    def _make_emitter(self) -> Emitter:
+        return Emitter(self)
+
+    @property
+    def _waits_for_user(self) -> bool:
+        return not self.has_first_interaction
+
+    @property
+    def is_connected(self) -> bool:
+        return self.sid is not None
+
+    @property
+    def current_task(self) -> asyncio.Task[Any] | None:
+        """The task of the message, or chat start, that is being handled."""
+        lane = self._lanes.get("chat")
+        return None if lane is None else lane.task
+
+    @property
+    def current_tasks(self) -> list[asyncio.Task[Any]]:
+        """All that `stop` would cancel."""
+        lanes = [lane.task for lane in self._lanes.values() if lane.task is not None]
+        return [*lanes, *self._actions]
+
+    # ---- what it does ----
+
+    def do(self, lane: str, job: Callable[[], Any]) -> bool:
+        """Run the coroutine function when the others of its lane are done. False: too many wait."""
+        if lane not in self._lanes:
+            self._lanes[lane] = Lane(MOST_WAITING, lambda error: log_exception(f"in {lane}", error))
+        return self._lanes[lane].put(job)
+
+    async def do_now(self, coroutine: Any) -> Any:
+        """Its result. It runs at once, beside all else, and `stop` reaches it: then None."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._actions.add(task)
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        finally:
+            self._actions.discard(task)
+        return None if task.cancelled() else task.result()
+
+    def stop(self, besides: Iterable[str] = ()) -> None:
+        """Cancel all that runs, and forget what waits behind it, but in the lanes `besides`."""
+        for name, lane in self._lanes.items():
+            if name not in besides:
+                lane.stop()
+        for task in list(self._actions):
+            task.cancel()
+
+    async def idle(self) -> None:
+        """Returns when all it was told to do is done."""
+        for lane in list(self._lanes.values()):
+            await lane.idle()
+
+    # ---- its end ----
+
+    def close(self) -> None:
+        """Nobody comes back: what waits is forgotten, open questions get no answer."""
+        for lane in self._lanes.values():
+            lane.forget_waiting()
+        for ask in (self.ask, self.call):
+            if ask is not None:
+                ask.give_up()
+        self.replay.clear()
+        self.messages.clear()
+
+
+WebsocketSession = Session
+
+
+class SessionStore:
+    """The sessions of this worker, by their ids and by the sids of their sockets."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._by_id: dict[str, Session] = {}
+        self._by_sid: dict[str, Session] = {}
+        self._sweep: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Any:
+        return iter(list(self._by_id.values()))
+
+    def get(self, session_id: str) -> Session | None:
+        return self._by_id.get(session_id)
+
+    def by_sid(self, sid: str) -> Session | None:
+        """The session whose present socket this is."""
+        return self._by_sid.get(sid)
+
+    def add(self, session: Session) -> None:
+        self._by_id[session.id] = session
+        self._by_sid[session.sid] = session
+
+    def rebind(self, session: Session, sid: str, environ: dict[str, Any]) -> None:
+        """The session's client is back, with this socket."""
+        if session.expiry is not None:
+            session.expiry.cancel()
+            session.expiry = None
+        if session.sid is not None:
+            self._by_sid.pop(session.sid, None)
+        session.sid = sid
+        session.environ = environ
+        session.restored = True
+        self._by_sid[sid] = session
+
+    def unbind(self, sid: str) -> Session | None:
+        """The socket is gone. Its session, unless that has another one by now."""
+        session = self._by_sid.pop(sid, None)
+        if session is not None:
+            session.sid = None
+        return session
+
+    def expire(self, session: Session) -> None:
+        """Delete the session when nobody has come back within project.session_timeout."""
+        seconds = session.config.project.session_timeout
+        loop = asyncio.get_running_loop()
+        session.expiry = loop.call_later(seconds, self._expired, session)
+
+    def _expired(self, session: Session) -> None:
+        from .sync import background
+
+        background(self.delete(session))
+
+    async def delete(self, session: Session) -> None:
+        """Forget the session and its files."""
+        if self._by_id.get(session.id) is not session or session.is_connected:
+            return
+        del self._by_id[session.id]
+        if session.expiry is not None:
+            session.expiry.cancel()
+            session.expiry = None
+        session.close()
+        await session.stored()
+        await self._runtime.files.remove(session)
+
+    def sweep_later(self) -> None:
+        """Something was kept for a reconnect: look within a minute whether it is old."""
+        if self._sweep is None:
+            loop = asyncio.get_running_loop()
+            self._sweep = loop.call_later(KEPT_SECONDS, self._sweep_now)
+
+    def _sweep_now(self) -> None:
+        self._sweep = None
+        for session in self._by_id.values():
+            if session.is_connected and session.replay:
+                session.replay.forget_old()
+                if session.replay:
+                    self.sweep_later()
+
+    async def finish(self) -> None:
+        """The process ends: all that is being stored is, and no file stays."""
+        for session in self:
+            await session.stored()
+            await self._runtime.files.remove(session)
+
+
+def _language(environ: dict[str, Any]) -> str:
+    accepted = str(environ.get("HTTP_ACCEPT_LANGUAGE") or "")
+    return accepted.split(",")[0].split(";")[0].strip() or "en-US"
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,67 @@
+"""The stored conversation of a session: its first entry, its metadata, and how it is resumed."""
+
+from __future__ import annotations
+
+from .errors import logger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .session import BaseSession
+
+
+async def first_interaction(session: BaseSession, interaction: str) -> None:
+    """The user has done something for the first time; from now on the thread is stored.
+
+    interaction: what it was, the name of the thread. Nothing happens the second time.
+    """
+    if session.has_first_interaction:
+        return
+    session.has_first_interaction = True
+    profile = session.chat_profile
+    tags = [profile] if profile and session.config.features.auto_tag_thread else None
+    session.store(
+        "update_thread",
+        thread_id=session.thread_id,
+        name=interaction,
+        user_id=getattr(session.user, "id", None),
+        tags=tags,
+    )
+    session.store_waiting()
+    await session.emitter.first_interaction(interaction)
+
+
+def store_metadata(session: BaseSession) -> None:
+    """Write the session's data to its thread, if there is one."""
+    if session.has_first_interaction:
+        session.store(
+            "update_thread", thread_id=session.thread_id, metadata=session.to_persistable()
+        )
+
+
+persist_user_session = store_metadata
+
+
+async def find_thread(session: BaseSession) -> dict[str, Any] | None:
+    """The thread that the session wants to resume, if it is there and the user's own."""
+    layer = session.runtime.data_layer
+    if layer is None or session.user is None or not session.thread_id_to_resume:
+        return None
+    thread = await layer.get_thread(thread_id=session.thread_id_to_resume)
+    if not thread:
+        return None
+    if thread.get("userIdentifier") != session.user.identifier:
+        logger.warning("thread %s is not the user's own", session.thread_id_to_resume)
+        return None
+    return thread
+
+
+def metadata_of(thread: dict[str, Any]) -> dict[str, Any]:
+    """Its metadata, which some data layers keep as text."""
+    metadata = thread.get("metadata") or {}
+    if isinstance(metadata, str):
+        import json
+
+        metadata = json.loads(metadata)
+    return metadata if isinstance(metadata, dict) else {}
