@@ -120,10 +120,10 @@ static void set_congested(clr_worker_t *w, bool congested)
     clr_list_each(node, &w->sessions) clr_eio_session_pause(
         clr_container_of(node, clr_eio_session_t, node_), CLR_EIO_PAUSE_CONGESTED, congested);
     clr_app_worker_congested(&w->requests);
+    /* When it has caught up, the timer comes once more, for the requests that wait for it: whoever
+     * writes to a worker may be placing one of them. */
     if (congested)
         clr_loop_timer_start(w->gw->loop, &w->recheck, CONGESTED_CHECK_MS);
-    else
-        clr_timer_stop(&w->recheck);
 }
 
 static void check_congestion(clr_worker_t *w)
@@ -141,6 +141,8 @@ static void on_recheck(clr_timer_t *t)
     check_congestion(w);
     if (w->congested)
         clr_loop_timer_start(w->gw->loop, t, CONGESTED_CHECK_MS);
+    else
+        clr_app_pump(w->gw);
 }
 
 clr_buf_t *clr_worker_begin(clr_worker_t *w, uint8_t type, uint8_t flags, uint64_t stream)

@@ -278,6 +278,54 @@ TEST(app_request_waits_for_credit_in_the_gateway)
     app_teardown(&a);
 }
 
+/* The next request for this path; frames before it are dropped. */
+static asked_t asked_for(fake_t *f, const char *target)
+{
+    for (;;) {
+        clr_frame_t frame = fake_frame(f);
+        if (frame.type != CLR_FRAME_HTTP_REQUEST)
+            continue;
+        clr_reader_t r = clr_reader(frame.payload);
+        clr_read_u32(&r);
+        clr_read_str(&r);
+        clr_request_head_t head = clr_read_request(&r);
+        if (clr_str_eq(head.target, clr_str_c(target)))
+            return (asked_t){.stream = frame.stream, .flags = frame.flags, .head = head};
+    }
+}
+
+TEST(app_request_waits_for_a_worker_that_is_behind)
+{
+    fake_t f;
+    fixture_defaults();
+    options.http.body_bytes = 1 << 20;
+    app_setup(&f);
+    int fds[100];
+    size_t n = 0;
+    clr_buf_t upload = {0};
+    clr_buf_append_str(&upload,
+                       CLR_STR("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n"));
+    for (size_t i = 0; i < CLR_REQUEST_WINDOW; i++)
+        clr_buf_putc(&upload, 'x');
+    while (!clr_worker_is_congested(f.w)) {
+        EXPECT(n < 100);
+        fds[n] = fixture_connect();
+        loopback_send(&loop, fds[n++], clr_buf_str(&upload));
+        app_settle();
+        fake_credit(&f, 1); /* it is not silent, only slow to read */
+    }
+    int fd = request("GET", "/late", "", NULL);
+    LOOPBACK_UNTIL(&loop, -1, gw.app->waiting_count == 1);
+    /* It reads, and says nothing that would wake the queue. */
+    answer(&f, asked_for(&f, "/late").stream, "here");
+    expect_answer(fd, 200, "here");
+    EXPECT(!clr_worker_is_congested(f.w));
+    while (n > 0)
+        close(fds[--n]);
+    clr_buf_deinit(&upload);
+    app_teardown(&f);
+}
+
 TEST(app_request_avoids_a_worker_that_is_silent)
 {
     fake_t a, b;
@@ -569,6 +617,7 @@ TEST_MAIN(T(app_request_is_404_without_an_application), T(app_request_get_is_one
           T(app_request_frames_out_of_turn_are_violations), T(app_request_over_the_limit_is_503),
           T(app_request_goes_where_fewest_are_in_progress),
           T(app_request_waits_for_credit_in_the_gateway),
+          T(app_request_waits_for_a_worker_that_is_behind),
           T(app_request_avoids_a_worker_that_is_silent),
           T(app_request_that_left_the_queue_is_not_sent), T(app_request_queue_is_bounded),
           T(app_request_waits_for_the_next_worker_and_is_repeated_once),
