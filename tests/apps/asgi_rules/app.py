@@ -36,8 +36,8 @@ async def whole_body(receive):
     pieces = []
     while True:
         message = await receive()
-        pieces.append(message["body"])
-        if not message["more_body"]:
+        pieces.append(message.get("body", b""))
+        if not message.get("more_body"):
             return b"".join(pieces)
 
 
