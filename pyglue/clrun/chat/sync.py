@@ -29,12 +29,16 @@ class _ThreadCall:
         self._cancelled = False
         self._waiting_for: concurrent.futures.Future[Any] | None = None
 
-    def begin(self, future: concurrent.futures.Future[Any]) -> None:
-        """The thread waits for this. Cancels it if the task has been."""
+    def run(
+        self, coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop
+    ) -> concurrent.futures.Future[Any]:
+        """Start what the thread waits for. CancelledError if the task has been cancelled."""
         with self._lock:
-            self._waiting_for = future
             if self._cancelled:
-                future.cancel()
+                coroutine.close()
+                raise concurrent.futures.CancelledError
+            self._waiting_for = asyncio.run_coroutine_threadsafe(coroutine, loop)
+            return self._waiting_for
 
     def cancel(self) -> None:
         """The thread itself cannot be stopped, but it gets no further than its next run_sync."""
@@ -115,11 +119,8 @@ def run_sync(coroutine: Awaitable[Result]) -> Result:
             return asyncio.run(coroutine)
         coroutine.close()
         raise LookupError("run_sync: this thread belongs to no chat; start it with make_async")
-    future = asyncio.run_coroutine_threadsafe(coroutine, found.loop)
-    call = _thread_call.get()
-    if call is not None:
-        call.begin(future)
-    return future.result()
+    call = _thread_call.get() or _ThreadCall()
+    return call.run(coroutine, found.loop).result()
 
 
 def _as_coroutine(awaitable: Awaitable[Result]) -> Coroutine[Any, Any, Result]:
