@@ -207,13 +207,18 @@ class Worker:
         return True
 
     def find_asgi_app(self, module):
-        return _asgi.find_app(
+        app = _asgi.find_app(
             module,
             self.config.get("attr"),
             self.config.get("factory", False),
             has_servers=not _registry.is_empty(),
             warn=lambda text: self.link.log("warn", "app", text),
         )
+        if "clrun.chat.runtime" in sys.modules:
+            from .chat.serving import application
+
+            app = application(app, self.config.get("ui"))
+        return app
 
     def _serve(self, asgi_app):
         if asgi_app is None and _registry.is_empty():

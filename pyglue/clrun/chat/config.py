@@ -143,7 +143,7 @@ CHOICES = {
 
 @dataclass
 class ChainlitConfigOverrides:
-    """What a chat profile sets anew: of each table a dict, or settings of which what is no default."""
+    """What a chat profile sets anew: dicts, or settings, of which what is no default counts."""
 
     ui: UISettings | dict[str, Any] | None = None
     features: FeaturesSettings | dict[str, Any] | None = None

@@ -1,0 +1,291 @@
+"""The page: index.html with what the app configures put into it, and the files that go with it."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+
+from ..config import Config
+from ..errors import log_exception
+from .common import ChatRequest
+from .responses import public_file
+
+TAGS = "<!-- TAG INJECTION PLACEHOLDER -->"
+SCRIPTS = "<!-- JS INJECTION PLACEHOLDER -->"
+STYLES = "<!-- CSS INJECTION PLACEHOLDER -->"
+_FONTS = re.compile(r"<!-- FONT START -->.*?<!-- FONT END -->", re.DOTALL)
+_SCRIPT = re.compile(r"<script(?![^>]*\snonce=)", re.IGNORECASE)
+_ABSOLUTE = re.compile(r'\b(href|src)="/(?!/)')
+_AVATAR = re.compile(r"[A-Za-z0-9_ .-]{1,200}")
+_BUILTIN = Path(__file__).with_name("index.html")
+# Ours, beside the package: lib/clrun/ui.
+OWN_BUILD = Path(os.path.abspath(__file__)).parents[4] / "ui"
+
+
+def find_build(config: Config, chosen: str | None) -> Path | None:
+    """The folder of the built page: the one that was chosen, the app's own, ours; None without.
+
+    chosen: a folder, or "chainlit" for the page in the installed package of that name.
+    """
+    chosen = chosen or config.ui.custom_build
+    if not chosen:
+        return OWN_BUILD if (OWN_BUILD / "index.html").is_file() else None
+    build = Path(config.root, chosen)
+    if chosen == "chainlit" and not build.exists():
+        build = _build_of_package()
+    if not (build / "index.html").is_file():
+        raise FileNotFoundError(f"no page in {build}: it has no index.html")
+    return build
+
+
+def _build_of_package() -> Path:
+    for entry in __import__("sys").path:
+        build = Path(entry or ".", "chainlit", "frontend", "dist")
+        if build.is_dir():
+            return build
+    raise FileNotFoundError("the package chainlit is not installed, so there is no page of it")
+
+
+class Page:
+    """index.html of one build; read again when it changes."""
+
+    def __init__(self, build: Path | None) -> None:
+        self.build = build
+        self.is_own = build is None or build == OWN_BUILD
+        self._path = _BUILTIN if build is None else build / "index.html"
+        self._text = ""
+        self._seen: tuple[int, int] | None = None
+        self._themes: dict[str, Any] = {}
+        self._theme_seen: int | None = None
+
+    def _template(self) -> str:
+        found = self._path.stat()
+        seen = (found.st_mtime_ns, found.st_size)
+        if seen != self._seen:
+            self._text, self._seen = self._path.read_text(encoding="utf-8"), seen
+        return self._text
+
+    def _theme(self, root: str) -> dict[str, Any]:
+        """public/theme.json of the app."""
+        path = Path(root, "public", "theme.json")
+        try:
+            modified = path.stat().st_mtime_ns
+        except OSError:
+            return {}
+        if modified != self._theme_seen:
+            self._theme_seen = modified
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+                self._themes = found if isinstance(found, dict) else {}
+            except (OSError, ValueError) as error:
+                log_exception(f"reading {path}", error)
+                self._themes = {}
+        return self._themes
+
+    def render(self, request: ChatRequest) -> Response:
+        """The page for this request."""
+        config, root_path = request.runtime.config, request.scope.get("root_path", "")
+        theme, nonce = self._theme(config.root), secrets.token_urlsafe(16)
+        text = self._template()
+        text = text.replace(TAGS, _tags(config, root_path))
+        text = text.replace(STYLES, _styles(config))
+        fonts = theme.get("custom_fonts")
+        if isinstance(fonts, list):
+            text = _FONTS.sub(lambda _: "".join(map(_stylesheet, map(str, fonts))), text)
+        text = text.replace(SCRIPTS, _scripts(config, theme))
+        text = _SCRIPT.sub(f'<script nonce="{nonce}"', text)
+        if root_path:
+            prefix = html.escape(root_path)
+            text = _ABSOLUTE.sub(lambda found: f'{found[1]}="{prefix}/', text)
+        headers = {
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": self._policy(config, nonce, fonts),
+            "Referrer-Policy": "strict-origin-when-cross-origin",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return HTMLResponse(text, headers=headers)
+
+    def _policy(self, config: Config, nonce: str, fonts: Any) -> str:
+        """What the page may load and run. A page that is not ours may also evaluate code."""
+        ui = config.ui
+        scripts = ["'self'", f"'nonce-{nonce}'", *_origins(ui.custom_js)]
+        styles = ["'self'", "'unsafe-inline'", *_origins(ui.custom_css)]
+        font_sources = ["'self'", "data:"]
+        if isinstance(fonts, list):
+            styles += _origins(*map(str, fonts))
+            font_sources.append("https:")
+        if not self.is_own:
+            scripts.append("'unsafe-eval'")
+            styles.append("https:")
+            font_sources.append("https:")
+        origins = config.project.allow_origins
+        frames = ["*"] if "*" in origins else ["'self'", *origins]
+        rules = {
+            "default-src": ["'self'"],
+            "script-src": scripts,
+            "style-src": styles,
+            "font-src": font_sources,
+            "img-src": ["'self'", "data:", "blob:", "https:", "http:"],
+            "media-src": ["'self'", "data:", "blob:", "https:", "http:"],
+            "connect-src": ["'self'", "ws:", "wss:", "https:", "http:"],
+            "frame-src": ["'self'", "blob:", "https:"],
+            "worker-src": ["'self'", "blob:"],
+            "object-src": ["'none'"],
+            "base-uri": ["'self'"],
+            "form-action": ["'self'"],
+            "frame-ancestors": frames,
+        }
+        return "; ".join(f"{name} {' '.join(dict.fromkeys(v))}" for name, v in rules.items())
+
+
+def _origins(*urls: str | None) -> list[str]:
+    """Where those of the URLs lead that are not of this site, as a policy names it."""
+    found = []
+    for url in urls:
+        parts = urlsplit(url or "")
+        if parts.scheme in ("http", "https") and re.fullmatch(r"[\w.:\[\]-]+", parts.netloc):
+            found.append(f"{parts.scheme}://{parts.netloc}")
+    return found
+
+
+def _tags(config: Config, root_path: str) -> str:
+    ui = config.ui
+    title = html.escape(ui.name)
+    description = html.escape(ui.description or "")
+    image = html.escape(ui.custom_meta_image_url or "")
+    url = html.escape(ui.custom_meta_url or "")
+    lines = [
+        f"<title>{title}</title>",
+        '<link rel="icon" href="/favicon" />',
+        f'<meta name="description" content="{description}">',
+        '<meta property="og:type" content="website">',
+        f'<meta property="og:title" content="{title}">',
+        f'<meta property="og:description" content="{description}">',
+        f'<meta property="og:root_path" content="{html.escape(root_path)}">',
+    ]
+    if image:
+        lines.append(f'<meta property="og:image" content="{image}">')
+    if url:
+        lines.append(f'<meta property="og:url" content="{url}">')
+    return "\n    ".join(lines)
+
+
+def _scripts(config: Config, theme: dict[str, Any]) -> str:
+    ui, lines = config.ui, []
+    values = {"theme": theme.get("variables"), "transports": config.project.transports}
+    code = "".join(f"window.{k} = {_json_in_html(v)};" for k, v in values.items() if v)
+    if code:
+        lines.append(f"<script>{code}</script>")
+    if ui.custom_js:
+        attributes = ui.custom_js_attributes
+        lines.append(f'<script src="{html.escape(ui.custom_js)}" {attributes}></script>')
+    return "\n    ".join(lines)
+
+
+def _json_in_html(value: Any) -> str:
+    """JSON that ends no script element."""
+    return json.dumps(value).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+
+
+def _styles(config: Config) -> str:
+    if not config.ui.custom_css:
+        return ""
+    return _stylesheet(config.ui.custom_css, config.ui.custom_css_attributes)
+
+
+def _stylesheet(url: str, attributes: str = "") -> str:
+    return f'<link rel="stylesheet" type="text/css" href="{html.escape(url)}" {attributes}>'
+
+
+# ---- the files ----
+
+
+class Files:
+    """What lies below public/ of the app, and in the page's build."""
+
+    def __init__(self, root: str, build: Path | None) -> None:
+        self._public = Path(root, "public")
+        self._build = build
+
+    async def public(self, request: ChatRequest) -> Response:
+        """GET /public/{path}"""
+        return await public_file(request, _below(self._public, request.path_params["path"]))
+
+    async def asset(self, request: ChatRequest) -> Response:
+        """GET /assets/{path}: their names have a hash of what is in them."""
+        if self._build is None:
+            raise HTTPException(404, "File not found")
+        path = _below(self._build / "assets", request.path_params["path"])
+        return await public_file(request, path, immutable=True, compressed=True)
+
+    async def favicon(self, request: ChatRequest) -> Response:
+        """GET /favicon"""
+        found = _first(self._public, "favicon") or self._built("favicon.svg")
+        return await public_file(request, found or _BUILTIN.with_name("favicon.svg"))
+
+    async def logo(self, request: ChatRequest) -> Response:
+        """GET /logo?theme="""
+        theme = "dark" if request.query_params.get("theme") == "dark" else "light"
+        name = f"logo_{theme}"
+        found = _first(self._public, name) or self._built(f"{name}.svg")
+        if found is None and self._build is not None:
+            found = _first(self._build / "assets", name) or _first(self._build, name)
+        return await public_file(request, found or _BUILTIN.with_name("favicon.svg"))
+
+    async def avatar(self, request: ChatRequest) -> Response:
+        """GET /avatars/{id}: of an author; the favicon for those who have none."""
+        name = request.path_params["avatar_id"]
+        if not _AVATAR.fullmatch(name):
+            raise HTTPException(400, "Invalid avatar_id")
+        if name == "default":
+            name = request.runtime.config.ui.name
+        name = re.sub(r"[ .]", "_", name.strip().lower())
+        found = _first(self._public / "avatars", name)
+        return await self.favicon(request) if found is None else await public_file(request, found)
+
+    async def of_build(self, request: ChatRequest, path: str) -> Response | None:
+        """A file beside index.html, such as a manifest; None if it is none."""
+        if self._build is None or not path.strip("/") or path.endswith("/index.html"):
+            return None
+        try:
+            return await public_file(
+                request, _below(self._build, path.lstrip("/")), compressed=True
+            )
+        except HTTPException:
+            return None
+
+    def _built(self, name: str) -> Path | None:
+        if self._build is None or not (self._build / name).is_file():
+            return None
+        return self._build / name
+
+
+def _below(folder: Path, name: str) -> Path:
+    """The file of this name in the folder. 400 for what is not in it, 404 for hidden ones."""
+    parts = name.split("/")
+    if ".." in parts or "\0" in name or "\\" in name or name.startswith("/"):
+        raise HTTPException(400, "Invalid path")
+    if any(part.startswith(".") for part in parts):
+        raise HTTPException(404, "File not found")
+    path = Path(os.path.realpath(folder / name))
+    if not path.is_relative_to(os.path.realpath(folder)):
+        raise HTTPException(400, "Invalid path")
+    return path
+
+
+def _first(folder: Path, stem: str) -> Path | None:
+    """The first file of the folder with this name and any extension."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+    except OSError:
+        return None
+    return next((folder / name for name in names if Path(name).stem == stem), None)
