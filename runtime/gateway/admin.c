@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "gateway/dispatch.h"
 #include "gateway/router.h"
+#include "gateway/worker_health.h"
 #include "net/listener.h"
 
 #define DEFAULT_HOST "127.0.0.1"
@@ -48,8 +49,9 @@ static void append_worker(clr_buf_t *out, const clr_worker_status_t *w)
 {
     clr_buf_printf(out,
                    "{\"number\":%u,\"state\":\"%s\",\"pid\":%d,\"restarts\":%" PRIu64
-                   ",\"failing\":%s,\"sockets\":%" PRIu32 "}",
+                   ",\"failing\":%s,\"blocked\":%s,\"sockets\":%" PRIu32 "}",
                    w->number, w->state, w->pid, w->restarts, yes_no(w->failing),
+                   yes_no(w->worker && clr_health_figures(clr_worker_health(w->worker)).blocked),
                    w->worker ? clr_worker_sockets(w->worker) : 0);
 }
 

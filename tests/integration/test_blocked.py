@@ -201,6 +201,28 @@ async def test_nobody_is_disconnected_and_others_go_on(start, gate, transport):
         assert all(packet.type != DISCONNECT for client in (one, two) for packet in client.order)
 
 
+async def test_heartbeats_pause_while_clients_are_not_read(start, gate, transport):
+    """What one sends meanwhile is more than the gateway keeps. They may take 1 s for a ping."""
+    server = start()
+    async with Client(server.url, transport) as one, Client(server.url) as two:
+        for client in (one, two):
+            await client.connect()
+        answer = await one.start_call("first", "hold")
+        await blocked(server, "")
+
+        async def send():
+            return [await two.start_call("length", "x" * 500_000) for _ in range(40)]
+
+        sending = asyncio.create_task(send())
+        await server.logged("worker 1 is behind: its clients are not read for now", 10)
+        await asyncio.sleep(3)  # more than any ping may take
+        gate.open()
+        assert await asyncio.wait_for(answer, scaled(10)) == await two.call("pid", seconds=20)
+        assert [await each for each in await sending] == [[500_000]] * 40
+        await server.logged("worker 1 has caught up")
+        assert server.records == [] and not one.gone.done() and not two.gone.done()
+
+
 async def test_a_worker_that_is_blocked_for_too_long_is_replaced(start, gate, transport):
     server = start("--workers", 2, "--handler-timeout", "1.5s")
     async with on_both(server, transport) as (one, two):
@@ -228,6 +250,7 @@ async def test_metrics_tell_of_it(start, gate):
         answer = await client.start_call("resumed", "wait")
         await blocked(server, "")
         assert await admin.value("clrun_worker_blocked", worker="1") == 1
+        assert [worker["blocked"] for worker in (await admin.ready())[1]["workers"]] == [True]
         gate.open()
         await asyncio.wait_for(answer, scaled(10))
         await admin.until(0, "clrun_worker_blocked", worker="1")

@@ -122,6 +122,11 @@ async def pid(sid):
     return os.getpid()
 
 
+@sio.on("length")
+async def length(sid, text):
+    return len(text)
+
+
 @eio.on("message")
 async def message(sid, data):
     block(data)

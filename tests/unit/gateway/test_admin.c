@@ -84,9 +84,10 @@ TEST(admin_lists_the_workers)
 {
     setup();
     worker_count = 2;
-    expect("GET /readyz", "503 ",
-           "\"workers\":[{\"number\":1,\"state\":\"ready\",\"pid\":42,\"restarts\":0,"
-           "\"failing\":false,\"sockets\":0},{\"number\":2,\"state\":\"waiting\"");
+    expect(
+        "GET /readyz", "503 ",
+        "\"workers\":[{\"number\":1,\"state\":\"ready\",\"pid\":42,\"restarts\":0,"
+        "\"failing\":false,\"blocked\":false,\"sockets\":0},{\"number\":2,\"state\":\"waiting\"");
     worker_count = 9;
     expect("GET /metrics", "200 OK", "clrun_worker_state{worker=\"9\",state=\"waiting\"} 1\n");
     EXPECT(buf_has(&got, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
