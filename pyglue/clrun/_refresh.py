@@ -62,7 +62,7 @@ class Refresher:
 
     def _on_refresh(self, number):
         self._wanted = number
-        if self._allowed:
+        if self._allowed and self._worker.stopping is None:
             self._spawn(self._run(number), "clrun-refresh")
 
     def _spawn(self, coroutine, name):

@@ -125,10 +125,9 @@ static void on_overflow(clr_watch_t *w)
     clr_list_each(node, &w->dirs)
     {
         const clr_watch_dir_t *dir = clr_container_of(node, clr_watch_dir_t, node);
-        if (dir->is_root) {
+        if (dir->is_root)
             clr_watch_note(w, dir, "*", false);
-            return;
-        }
+        clr_watch_dir_descend(w, dir);
     }
 }
 

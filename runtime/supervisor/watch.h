@@ -3,7 +3,8 @@
  *
  * inotify tells, at no cost while nothing happens. Directories for which it cannot (no watches are
  * left, or the file system is one that changes elsewhere) are looked through from time to time, so
- * rarely that this takes no more than a five-hundredth of a processor.
+ * rarely that this takes no more than a five-hundredth of a processor, but every ten seconds at
+ * least.
  *
  * What is saved within a moment is reported together: when nothing has happened for
  * CLR_WATCH_QUIET_MS, and CLR_WATCH_MOST_MS after the first file at the latest.

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -17,7 +19,8 @@
 
 #define DIRS_MAX 65536
 
-/* Looking takes so much of the time at most: 1 ms of work is followed by 500 ms of rest. */
+/* Looking takes so much of the time at most: 1 ms of work is followed by 500 ms of rest; beyond
+ * 20 ms of work (some ten thousand files that count) by ten seconds. */
 #define REST_FACTOR   500
 #define REST_LEAST_MS 250
 #define REST_MOST_MS  10000
@@ -131,11 +134,32 @@ static void compare(clr_watch_t *w, const clr_watch_dir_t *dir, const listing_t 
 
 /* ---- how a directory is watched ---- */
 
+static void arm_poll(clr_watch_t *w, uint64_t delay_ms)
+{
+    if (!clr_timer_is_active(&w->poll_timer))
+        clr_loop_timer_start(w->loop, &w->poll_timer, delay_ms);
+}
+
 static void tell_polling(clr_watch_t *w, const char *path, const char *why)
 {
     if (!w->told_polling && !w->poll)
         clr_log_warn(LOG, "%s: %s; its files are looked at from time to time instead", path, why);
     w->told_polling = true;
+}
+
+/* A directory that was moved keeps its watch, which so far goes by the former path. */
+static void disown(clr_watch_t *w, const clr_watch_dir_t *dir)
+{
+    clr_list_each(node, &w->dirs)
+    {
+        clr_watch_dir_t *other = clr_container_of(node, clr_watch_dir_t, node);
+        if (other == dir || other->wd != dir->wd || access(other->path, F_OK) == 0)
+            continue;
+        other->wd = -1;
+        other->state = CLR_WATCH_MISSING;
+        w->watches_left++;
+        arm_poll(w, REST_LEAST_MS);
+    }
 }
 
 /* The state that the directory can have now. */
@@ -156,6 +180,7 @@ static clr_watch_state_t subscribe(clr_watch_t *w, clr_watch_dir_t *dir)
     }
     dir->wd = inotify_add_watch(w->fd, dir->path, EVENTS);
     if (dir->wd >= 0) {
+        disown(w, dir);
         w->watches_left--;
         return CLR_WATCH_NOTIFIED;
     }
@@ -163,12 +188,6 @@ static clr_watch_state_t subscribe(clr_watch_t *w, clr_watch_dir_t *dir)
         return CLR_WATCH_MISSING;
     tell_polling(w, dir->path, errno == ENOSPC ? "no watches are left" : strerror(errno));
     return CLR_WATCH_POLLED;
-}
-
-static void arm_poll(clr_watch_t *w, uint64_t delay_ms)
-{
-    if (!clr_timer_is_active(&w->poll_timer))
-        clr_loop_timer_start(w->loop, &w->poll_timer, delay_ms);
 }
 
 static int by_name(const void *a, const void *b)
@@ -244,6 +263,12 @@ void clr_watch_dir_free(clr_watch_t *w, clr_watch_dir_t *dir)
     free(dir);
 }
 
+void clr_watch_dir_descend(clr_watch_t *w, const clr_watch_dir_t *dir)
+{
+    if (dir->tree && dir->state != CLR_WATCH_MISSING)
+        read_entries(w, dir, NULL, UINT64_MAX);
+}
+
 void clr_watch_dir_lost(clr_watch_t *w, clr_watch_dir_t *dir)
 {
     unsubscribe(w, dir);
@@ -283,9 +308,17 @@ static void look_for(clr_watch_t *w, clr_watch_dir_t *dir)
         attach(w, dir, 0);
 }
 
+/* Not what a busy machine lets us wait. */
+static uint64_t cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 void clr_watch_look(clr_watch_t *w)
 {
-    uint64_t began = uv_hrtime();
+    uint64_t began = cpu_ns();
     bool again = false;
     clr_list_each(node, &w->dirs)
     {
@@ -299,7 +332,7 @@ void clr_watch_look(clr_watch_t *w)
         else
             again |= dir->state != CLR_WATCH_NOTIFIED;
     }
-    uint64_t rest_ms = (uv_hrtime() - began) * REST_FACTOR / 1000000;
+    uint64_t rest_ms = (cpu_ns() - began) * REST_FACTOR / 1000000;
     if (rest_ms < REST_LEAST_MS)
         rest_ms = REST_LEAST_MS;
     clr_timer_stop(&w->poll_timer);

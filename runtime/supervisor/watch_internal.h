@@ -68,6 +68,9 @@ clr_watch_dir_t *clr_watch_dir_add(clr_watch_t *w, const char *path, bool tree, 
                                    uint64_t since_ns);
 void clr_watch_dir_free(clr_watch_t *w, clr_watch_dir_t *dir);
 
+/* Finds the directories in one of a tree that are not known yet. */
+void clr_watch_dir_descend(clr_watch_t *w, const clr_watch_dir_t *dir);
+
 /* inotify said that it is no longer what was watched. */
 void clr_watch_dir_lost(clr_watch_t *w, clr_watch_dir_t *dir);
 

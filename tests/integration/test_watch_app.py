@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import textwrap
 
 import pytest
 
@@ -131,6 +132,23 @@ async def test_an_application_that_does_not_start_changes_nothing(start, project
         assert await client.call("ask") == [3]
 
 
+async def test_after_a_failed_start_the_modules_are_the_old_ones(start, project):
+    project.write("lib.py", "value = 1\n")
+    late = "\n@sio.event\nasync def late(sid):\n    import lib, sys\n    return lib.value, sys.modules['app'].VALUE\n"
+    project.write("app.py", "import lib\n" + textwrap.dedent(with_asgi(1)) + late)
+    server = start()
+    async with Client(server.url) as client:
+        await client.connect()
+        project.write("lib.py", "value = 2\n")
+        project.write("app.py", "import lib\n" + textwrap.dedent(with_asgi(2, fail=True)) + late)
+        while (await refreshed(client))["ok"]:
+            pass  # of lib.py alone, if the machine is slow
+        assert (await client.call("late"))[1] == 1
+        project.write("app.py", "import lib\n" + textwrap.dedent(with_asgi(3)) + late)
+        await saved(client)
+        assert await client.call("late") == [2, 3]
+
+
 async def test_an_application_may_come_and_go(start, project):
     only_sio = "import clrun as cl\nsio = cl.AsyncServer()\n"
     project.write("app.py", only_sio)
@@ -216,6 +234,32 @@ async def test_tasks_of_the_old_code_go_on_and_other_modules_stay(start, project
         assert await client.call("ask") == [loaded, 2]
         await client.emit("go")
         assert await heard(client, "done") == [1]
+
+
+async def test_old_code_is_forgotten(start, project):
+    text = """
+        import gc
+        import clrun as cl
+        sio = cl.AsyncServer()
+        VALUE = {value}
+
+        @sio.event
+        async def count(sid):
+            gc.collect()
+            servers = [o for o in gc.get_objects() if type(o) is cl.AsyncServer]
+            modules = [o for o in gc.get_objects() if isinstance(o, dict) and "VALUE" in o and "sio" in o]
+            return len(servers), len(modules)
+    """
+    project.write("app.py", text.format(value=0))
+    server = start()
+    async with Client(server.url) as client:
+        await client.connect()
+        assert await client.call("count") == [1, 1]
+        for value in range(1, 6):
+            project.write("app.py", text.format(value=value) + ("1 / 0\n" if value == 3 else ""))
+            await refreshed(client)
+        await client.call("count")  # what the last refresh itself held is gone by now
+        assert await client.call("count") == [1, 1]
 
 
 async def test_a_module_that_a_handler_imports_is_watched(start, project):

@@ -157,6 +157,86 @@ def test_servers_of_an_app_outside_of_clrun_are_just_objects():
     assert not _registry.is_empty()
 
 
+# ---- a generation that is held ----
+
+
+def lending(link):
+    link.lend_number = lambda number, server: link.calls.append(("lend", number, server))
+    return link
+
+
+def test_a_held_generation_may_send_and_serves_when_it_is_switched_to():
+    old = load(FakeServer)
+    link = lending(FakeLink())
+    _registry.attach(link)
+    link.calls.clear()
+    _registry.hold()
+    new, more = load(lambda: (FakeServer(), FakeServer("/more")))
+    assert link.calls == [("lend", 0, new)]
+    assert _registry.current().servers == [old]
+    _registry.switch()
+    assert link.calls[1:] == [("replace", 0, new), ("declare", more)]
+    assert _registry.current().servers == [new, more]
+    assert load(FakeServer) is not new  # the next one is held only if that is asked for again
+    assert _registry.current().servers != [new, more]
+
+
+def test_a_held_generation_that_is_dropped_never_serves():
+    old = load(FakeServer)
+    old.handlers = {"/": {"x": print}}
+    link = lending(FakeLink())
+    _registry.attach(link)
+    link.calls.clear()
+    _registry.hold()
+    load(lambda: FakeServer("/other"))
+    _registry.drop()
+    assert link.calls == []
+    assert _registry.current().servers == [old]
+    assert old.handlers == {"/": {"x": print}}
+    _registry.drop()  # harmless
+
+
+def test_a_load_that_fails_is_not_held():
+    old = load(FakeServer)
+    _registry.hold()
+    with pytest.raises(ZeroDivisionError):
+        load(lambda: 1 / 0)
+    _registry.drop()
+    assert _registry.current().servers == [old]
+    new = load(FakeServer)
+    assert _registry.current().servers == [new]
+
+
+def test_emptiness_is_that_of_the_held_generation():
+    load(FakeServer)
+    _registry.hold()
+    load(lambda: None)
+    assert _registry.is_empty()
+    _registry.drop()
+    assert not _registry.is_empty()
+
+
+def test_the_ready_server_changes_its_handlers_at_the_switch(ready):
+    def app(version):
+        clrun.sio.handlers = {"/": {"version": version}}
+
+    load(lambda: app(1))
+    for dropped in (True, False):
+        _registry.hold()
+        load(lambda: app(2))
+        assert clrun.sio.handlers == {"/": {"version": 1}}
+        _registry.drop() if dropped else _registry.switch()
+        assert clrun.sio.handlers == {"/": {"version": 1 if dropped else 2}}
+
+
+def test_a_ready_server_that_was_made_by_a_dropped_generation_is_gone(ready):
+    load(FakeServer)
+    _registry.hold()
+    made = load(lambda: clrun.sio)
+    _registry.drop()
+    assert clrun.sio is not made
+
+
 # ---- the ready server ----
 
 

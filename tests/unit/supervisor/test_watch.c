@@ -180,6 +180,49 @@ static void tree(void)
 
 BOTH_WAYS(a_tree_has_all_files_and_new_directories, tree)
 
+static void moving(void)
+{
+    setup();
+    temp_dir("t");
+    temp_dir("t/a");
+    temp_dir("t/a/in");
+    save("t/a/in/x");
+    add_tree("t");
+    EXPECT_EQ(rename("t/a", "t/b"), 0);
+    do { /* by looking, the old name may be missed in an earlier report */
+        seen[0] = '\0';
+        clr_loop_run(&loop);
+    } while (!strstr(seen, "t/b/in/x"));
+    save("t/b/in/x");
+    expect_report("t/b/in/x\n");
+    teardown();
+}
+
+BOTH_WAYS(a_directory_that_moves_within_a_tree_has_its_new_name, moving)
+
+/* More than the kernel keeps for us: something was saved, but what? */
+TEST(lost_events_are_a_report)
+{
+    char text[32] = {0};
+    int fd = open("/proc/sys/fs/inotify/max_queued_events", O_RDONLY | O_CLOEXEC);
+    EXPECT(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+    close(fd);
+    setup();
+    temp_dir("t");
+    save("a.py");
+    add_sources("");
+    add_tree("t");
+    for (long n = strtol(text, NULL, 10); n > 0; n -= 2) {
+        EXPECT_EQ(rename("a.py", "b.py"), 0);
+        EXPECT_EQ(rename("b.py", "a.py"), 0);
+    }
+    temp_dir("t/new");
+    expect_report("* a.py b.py t/*\n");
+    save("t/new/file");
+    expect_report("t/new/file\n");
+    teardown();
+}
+
 static void vanishing(void)
 {
     setup();
@@ -282,5 +325,7 @@ TEST_MAIN(T(python_sources_of_a_directory_count), T(python_sources_of_a_director
           T(a_directory_that_is_replaced_is_found_again),
           T(a_directory_that_is_replaced_is_found_again_polling),
           T(what_was_saved_before_the_directory_was_known_is_reported),
-          T(many_files_are_counted_and_some_named), T(watches_that_run_out_are_no_end),
-          T(no_inotify_is_no_end), T(a_tree_must_exist))
+          T(a_directory_that_moves_within_a_tree_has_its_new_name),
+          T(a_directory_that_moves_within_a_tree_has_its_new_name_polling),
+          T(lost_events_are_a_report), T(many_files_are_counted_and_some_named),
+          T(watches_that_run_out_are_no_end), T(no_inotify_is_no_end), T(a_tree_must_exist))
