@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/app_request.h"
 #include "link/link.h"
 
 #define LOG "worker"
@@ -98,6 +99,14 @@ static void end_blocked(clr_health_t *h)
     clr_buf_deinit(&h->where);
 }
 
+/* It goes on: requests may have waited for it, and it may have nothing else to say. */
+static void resume(clr_health_t *h)
+{
+    end_blocked(h);
+    if (h->worker)
+        clr_app_pump(h->gw);
+}
+
 /* Of a watchdog that keeps the order; the end of a short block may come without its beginning. */
 static int on_blocked(clr_health_t *h, const clr_frame_t *frame)
 {
@@ -118,7 +127,7 @@ static int on_blocked(clr_health_t *h, const clr_frame_t *frame)
         log_blocked(h, ms, stack);
     } else {
         log_turning(h, ms);
-        end_blocked(h);
+        resume(h);
     }
     return 0;
 }
@@ -157,7 +166,7 @@ static void on_down(int reason, void *ctx)
 {
     clr_health_t *h = ctx;
     clr_worker_t *w = h->worker;
-    end_blocked(h);
+    resume(h);
     clr_link_close(h->link);
     if (w && reason == CLR_EPROTO)
         clr_worker_detach(w);

@@ -326,6 +326,38 @@ TEST(app_request_waits_for_a_worker_that_is_behind)
     app_teardown(&f);
 }
 
+static void say_blocked(int watchdog, uint8_t blocked)
+{
+    clr_buf_t said = {0};
+    size_t at = clr_frame_begin(&said, CLR_FRAME_BLOCKED, 0, 0);
+    clr_buf_append_le(&said, blocked, 1);
+    clr_buf_append_le(&said, 1000, 4);
+    for (int i = 0; i < 3; i++)
+        clr_write_str(&said, CLR_STR_EMPTY);
+    clr_frame_end(&said, at);
+    loopback_send(&loop, watchdog, clr_buf_str(&said));
+    clr_buf_deinit(&said);
+    app_settle();
+}
+
+TEST(app_request_waits_for_a_worker_that_is_blocked)
+{
+    fake_t f;
+    int fds[2];
+    app_setup(&f);
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    EXPECT_EQ(clr_worker_watch(f.w, fds[1], 4711), 0);
+    say_blocked(fds[0], 1);
+    int fd = request("GET", "/late", "", NULL);
+    app_settle();
+    fake_expect_nothing(&f);
+    say_blocked(fds[0], 0); /* and nothing that would wake the queue */
+    answer(&f, app_asked(&f).stream, "here");
+    expect_answer(fd, 200, "here");
+    close(fds[0]);
+    app_teardown(&f);
+}
+
 TEST(app_request_avoids_a_worker_that_is_silent)
 {
     fake_t a, b;
@@ -617,6 +649,7 @@ TEST_MAIN(T(app_request_is_404_without_an_application), T(app_request_get_is_one
           T(app_request_frames_out_of_turn_are_violations), T(app_request_over_the_limit_is_503),
           T(app_request_goes_where_fewest_are_in_progress),
           T(app_request_waits_for_credit_in_the_gateway),
+          T(app_request_waits_for_a_worker_that_is_blocked),
           T(app_request_waits_for_a_worker_that_is_behind),
           T(app_request_avoids_a_worker_that_is_silent),
           T(app_request_that_left_the_queue_is_not_sent), T(app_request_queue_is_bounded),
