@@ -1,7 +1,8 @@
 /* router.h: who answers a request, by its path.
  *
  * In this order: the longest registered path (itself, or followed by "/"), the application's files
- * (static.h), the application (app_request.h), 404. The option root_path is taken off the front first, where it is there.
+ * (static.h), the application (app_request.h), 404. The option root_path is taken off the front
+ * first, where it is there.
  *
  * Threads:  the loop's.
  * Lifetime: a route lives until it is removed or the gateway ends.

@@ -26,8 +26,7 @@ uint8_t clr_ws_deflate_negotiate(const clr_exchange_t *x, clr_buf_t *headers)
 
 bool clr_ws_deflate_applies(uint8_t opcode, size_t n)
 {
-    return clr_deflate_applies(n) &&
-           (opcode == CLR_WS_TEXT || opcode == CLR_WS_BINARY);
+    return clr_deflate_applies(n) && (opcode == CLR_WS_TEXT || opcode == CLR_WS_BINARY);
 }
 
 void clr_ws_deflate_send(clr_ws_conn_t *ws, uint8_t opcode, clr_str_t payload)
