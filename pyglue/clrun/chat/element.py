@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import mimetypes
+import os
 import uuid
 from dataclasses import dataclass, field
 from enum import Enum
@@ -64,6 +66,13 @@ def sniff(data: bytes) -> str | None:
     return next((mime for start, mime in _SIGNATURES if data.startswith(start)), None)
 
 
+def _delete(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # the session has ended, and its files with it
+
+
 @dataclass
 class Element:
     """What all elements have. One of url, path and content says where its bytes are.
@@ -96,6 +105,7 @@ class Element:
         self.size = self.size or self.default_size
         self.mime = self.mime or self.default_mime
         self.updatable = not self.keeps_file
+        self._replaced: str | None = None
         if self.url is None and self.path is None and self.content is None:
             raise ValueError("An element needs one of url, path and content")
 
@@ -145,6 +155,7 @@ class Element:
             "props": data.get("props") or {},
             "page": data.get("page"),
             "updatable": not kind.keeps_file,
+            "_replaced": None,
         }
         element.__dict__.update(fields)
         return element
@@ -180,7 +191,6 @@ class Element:
             self.mime = self._guess_mime()
         if self.url is not None or (self.chainlit_key is not None and self.keeps_file):
             return
-        old = session.files.get(self.chainlit_key)
         record = await session.runtime.files.persist(
             session,
             self.name,
@@ -188,9 +198,11 @@ class Element:
             path=self.path if self.content is None else None,
             content=self.content,
         )
+        replaced, self._replaced = self._replaced, self.chainlit_key
         self.chainlit_key = record["id"]
-        if old is not None and hasattr(session.runtime.files, "forget"):
-            await session.runtime.files.forget(session, old)
+        old = session.files.pop(replaced, None)  # a page may still be reading the one before
+        if old is not None:
+            await asyncio.to_thread(_delete, old["path"])
 
     def _guess_mime(self) -> str | None:
         """From the bytes, else from a name. Never None for a file, which pages insist on."""

@@ -1,6 +1,5 @@
 """Fixtures of the chat's tests: a chat in this process, whose pages a scripted gateway connects."""
 
-import json
 import uuid
 
 import pytest
@@ -174,7 +173,3 @@ def storage(chat):
     made = Storage()
     cl.data_layer(lambda: made)
     return made
-
-
-def as_json(value):
-    return json.loads(json.dumps(value))
