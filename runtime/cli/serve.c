@@ -489,6 +489,7 @@ static void run(serve_t *s)
         .root_path = s->gw.options.root_path,
         .lifespan = s->options->lifespan,
         .factory = s->options->factory,
+        .ui = s->options->ui,
         .graceful_timeout_ms = s->options->graceful_timeout,
         .watch = s->develop != NULL,
         .drain_timeout_ms = s->options->drain_timeout,

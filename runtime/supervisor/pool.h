@@ -32,6 +32,7 @@ typedef struct clr_pool_options {
     const char *root_path; /* "" or "/prefix" */
     const char *lifespan;  /* "auto", "on" or "off" */
     bool factory;          /* the app's object is a function that makes the app */
+    const char *ui;        /* the folder of a chat's page; NULL: ours */
     uint64_t graceful_timeout_ms;
     uint64_t drain_timeout_ms; /* how long a worker that is replaced may wait for its clients */
     /* What a worker may reach before it is replaced (recycle.h); 0: anything. */

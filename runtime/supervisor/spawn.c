@@ -37,6 +37,7 @@ void clr_spawn_config(clr_buf_t *out, const clr_pool_options_t *options, unsigne
     append_member(out, "log_level", options->log_level);
     append_member(out, "root_path", options->root_path);
     append_member(out, "lifespan", options->lifespan);
+    append_member(out, "ui", options->ui);
     clr_buf_printf(out, ",\"factory\":%s", options->factory ? "true" : "false");
     append_member(out, "version", CLR_VERSION);
     clr_buf_printf(out, ",\"graceful_timeout_ms\":%llu,\"spin_us\":%u",

@@ -103,16 +103,14 @@ def test_the_loop_that_was_asked_for(worker, loop):
     process.expect_stopped()
 
 
-def test_importing_clrun_is_light():
+def test_importing_clrun_is_light(package_dir):
     """No asyncio, no typing, no inspect: what the app does not use it does not pay for."""
-    from conftest import PACKAGE_DIR
-
     driver = (
         "import sys; sys.path.append(sys.argv[1]); before = set(sys.modules); import clrun;"
         " print(*sorted(set(sys.modules) - before))"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", driver, PACKAGE_DIR], capture_output=True, text=True
+        [sys.executable, "-I", "-S", "-c", driver, package_dir], capture_output=True, text=True
     )
     assert done.stdout.split() == ["clrun", "clrun.exceptions"], done.stderr
 

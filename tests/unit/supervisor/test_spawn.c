@@ -23,6 +23,7 @@ TEST(config_is_json)
                                   .root_path = "/app",
                                   .lifespan = "auto",
                                   .factory = true,
+                                  .ui = "page",
                                   .graceful_timeout_ms = 10000,
                                   .spin_us = 50,
                                   .block_warn_ms = 1000};
@@ -31,7 +32,7 @@ TEST(config_is_json)
     EXPECT_STR_C(clr_buf_str(&out),
                  "{\"worker\":2,\"workers\":3,\"app\":\"my \\\"app\\\".py\",\"attr\":\"sio\","
                  "\"loop\":\"uvloop\",\"log_level\":\"info\",\"root_path\":\"/app\","
-                 "\"lifespan\":\"auto\",\"factory\":true,\"version\":\"0.1.0\","
+                 "\"lifespan\":\"auto\",\"ui\":\"page\",\"factory\":true,\"version\":\"0.1.0\","
                  "\"graceful_timeout_ms\":10000,\"spin_us\":50,\"block_warn_ms\":1000}");
     clr_buf_clear(&out);
     app.attr = NULL;
