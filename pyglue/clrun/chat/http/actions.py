@@ -44,7 +44,10 @@ async def update_element(request: ChatRequest) -> Response:
         return JSON({"success": False})
     if len(session.files) >= MOST_FILES:  # each state of its props is one
         raise HTTPException(400, "Too many files")
+    old = session.files.get(element.chainlit_key)
     await element.update()
+    if old is not None:
+        await session.runtime.files.forget(session, old)
     return JSON({"success": True})
 
 
