@@ -6,16 +6,11 @@ They run under any CPython from 3.11 on, with pytest alone:
 """
 
 import importlib
-import os
-import pathlib
 import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PACKAGE_DIR = pathlib.Path(
-    os.environ.get("CLRUN_PYTHON", ROOT / "build/lib/clrun/python")
-).resolve()
+from package import PACKAGE_DIR
 
 sys.path.insert(0, str(PACKAGE_DIR))
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import textwrap
 
-from conftest import PACKAGE_DIR
+from package import PACKAGE_DIR
 
 
 def state():
