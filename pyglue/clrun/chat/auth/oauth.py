@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -87,6 +85,9 @@ async def _fetch(
 
 
 def _request(url: str, headers: dict[str, str], body: bytes | None) -> str:
+    import urllib.error  # with all of http.client and ssl, which a start need not pay for
+    import urllib.request
+
     if not url.startswith(("https://", "http://")):
         raise OAuthError(f"not a URL of the web: {url!r:.200}")
     request = urllib.request.Request(url, data=body, headers=headers)

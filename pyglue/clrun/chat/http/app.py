@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
@@ -101,6 +100,8 @@ class ChatApp:
         ]
         self._app: ASGIApp = self._dispatch
         if config.project.allow_origins:
+            from starlette.middleware.cors import CORSMiddleware
+
             self._app = CORSMiddleware(
                 self._dispatch,
                 allow_origins=config.project.allow_origins,
