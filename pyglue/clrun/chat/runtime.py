@@ -30,6 +30,7 @@ class Runtime:
         self._config: Config | None = None
         self._none = Callbacks()
         self._server: ChatServer | None = None
+        self._searched: list[Any] | None = None  # the servers among which that was found
         self._sessions: SessionStore | None = None
         self._files: FileStore | None = None
         self._data_layer: Any = None
@@ -62,9 +63,12 @@ class Runtime:
     @property
     def server(self) -> AsyncServer:
         """Where the chat's clients are. A new load brings a new one, which takes them over."""
-        found = _server_among(_registry._state.live.servers)
+        servers = _registry._state.live.servers
+        if servers is self._searched:
+            return self._server
+        found = _server_among(servers)
         if found is not None:
-            self._server = found
+            self._server, self._searched = found, servers
         elif self._server is None:
             raise RuntimeError("the app has no chat: it registers no callback of one")
         return self._server
