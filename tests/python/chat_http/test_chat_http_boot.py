@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import re
 
 import pytest
 
@@ -94,6 +96,31 @@ def test_texts_are_found_by_tag_parent_and_sibling(chat):
     assert title("en") == title("xx-YY") == "Go"
     chat.write("clrun/translations/cy.json", "no JSON")
     assert title("cy-AR") == "Go"
+
+
+def test_every_language_has_every_text():
+    from clrun.chat import translations
+
+    def texts(value, at=""):
+        if not isinstance(value, dict):
+            assert isinstance(value, str) and value, at
+            return {at: re.findall(r"{{\w+}}", value)}
+        return {k: v for name, one in value.items() for k, v in texts(one, f"{at}.{name}").items()}
+
+    folder = pathlib.Path(translations.__file__).parent
+    found = {path.stem: texts(json.loads(path.read_text())) for path in folder.glob("*.json")}
+    assert set(found) == {"en-US", "de", "fr", "es", "zh-CN", "ja"}
+    for tag, known in found.items():
+        assert known == found["en-US"], tag
+
+
+def test_the_language_of_a_region_is_found(chat):
+    def cancel(language):
+        found = chat.get("/project/translations", params={"language": language}).json()
+        return found["translation"]["common"]["actions"]["cancel"]
+
+    assert cancel("de-AT") == cancel("de") == "Abbrechen"
+    assert cancel("zh") == cancel("zh-Hans-CN") == "取消"
 
 
 # ---- the page ----
