@@ -90,9 +90,10 @@ async def _resume(session: Session) -> None:
     session.store_waiting()
     await emitter.first_interaction("resume")
     await work.call(session, "on_chat_resume", thread)
-    for step in thread.get("steps") or []:
-        if "message" in step.get("type", ""):
-            chat_context.add(Message.from_dict(step))
+    async with work.told_errors(session, "a stored thread"):
+        for step in thread.get("steps") or []:
+            if "message" in (step.get("type") or ""):
+                chat_context.add(Message.from_dict({"createdAt": None, "output": "", **step}))
     await emitter.resume_thread(thread)
 
 
@@ -183,12 +184,17 @@ def message_favorite(session: Session, data: Any) -> None:
 
 
 def _has_favorites(session: Session) -> bool:
-    wanted = session.config.features.favorites and session.user is not None
+    """Of users that a data layer knows."""
+    wanted = session.config.features.favorites and _user_id(session) is not None
     return wanted and session.runtime.data_layer is not None
 
 
+def _user_id(session: Session) -> str | None:
+    return getattr(session.user, "id", None)
+
+
 async def _send_favorites(session: Session) -> None:
-    steps = await session.runtime.data_layer.get_favorite_steps(session.user.id)
+    steps = await session.runtime.data_layer.get_favorite_steps(_user_id(session))
     await session.emitter.set_favorites(steps)
 
 
@@ -198,7 +204,7 @@ async def _set_favorite(session: Session, step_id: str, wanted: bool) -> None:
     if wanted:
         known = [message.to_dict() for message in chat_context.get()]
     else:
-        known = await layer.get_favorite_steps(session.user.id)
+        known = await layer.get_favorite_steps(_user_id(session))
     step = next((step for step in known if step["id"] == step_id), None)
     if step is None:
         await session.emitter.send_toast("This message is not known.", "error")

@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from .ask import OpenAsk
+    from .answers import OpenAsk
     from .config import Config
     from .message import Message
     from .runtime import Runtime

@@ -63,5 +63,8 @@ def metadata_of(thread: dict[str, Any]) -> dict[str, Any]:
     if isinstance(metadata, str):
         import json
 
-        metadata = json.loads(metadata)
+        try:
+            metadata = json.loads(metadata)
+        except ValueError:
+            logger.error("the metadata of thread %s is no JSON", thread.get("id"))
     return metadata if isinstance(metadata, dict) else {}

@@ -292,6 +292,7 @@ def thread(user="ann"):
                 "output": "q",
                 "createdAt": "2026-01-01T00:00:00Z",
             },
+            {"id": "m2", "type": "assistant_message"},
             {"id": "s1", "type": "tool", "output": "", "createdAt": "2026-01-01T00:00:00Z"},
         ],
         "elements": [],
@@ -325,7 +326,7 @@ def test_a_thread_is_resumed(chat, storage, monkeypatch):
     assert page.names[3:] == ["first_interaction", "task_start", "task_end", "resume_thread"]
     assert page.told("first_interaction")[0] == {"interaction": "resume", "thread_id": "t1"}
     assert page.told("resume_thread")[0]["id"] == "t1"
-    assert [m.content for m in page.session.messages] == ["q"]
+    assert [m.content for m in page.session.messages] == ["q", ""]
     assert page.session.data["id"] == page.session_id
 
 
