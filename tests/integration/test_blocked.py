@@ -202,8 +202,8 @@ async def test_nobody_is_disconnected_and_others_go_on(start, gate, transport):
 
 
 async def test_heartbeats_pause_while_clients_are_not_read(start, gate, transport):
-    """What one sends meanwhile is more than the gateway keeps. They may take 1 s for a ping."""
-    server = start()
+    """What one sends meanwhile is more than the gateway keeps. They may take 3 s for a ping."""
+    server = start("--ping-timeout", "3s")
     async with Client(server.url, transport) as one, Client(server.url) as two:
         for client in (one, two):
             await client.connect()
@@ -211,15 +211,19 @@ async def test_heartbeats_pause_while_clients_are_not_read(start, gate, transpor
         await blocked(server, "")
 
         async def send():
-            return [await two.start_call("length", "x" * 500_000) for _ in range(40)]
+            waiting = []
+            for _ in range(40):
+                waiting.append(await two.start_call("length", "x" * 500_000))
+                await asyncio.sleep(0)  # the clients have pings to answer
+            return waiting
 
         sending = asyncio.create_task(send())
-        await server.logged("worker 1 is behind: its clients are not read for now", 10)
-        await asyncio.sleep(3)  # more than any ping may take
+        await server.logged("worker 1 is behind: its clients are not read for now", 20)
+        await asyncio.sleep(4)  # more than any ping may take
         gate.open()
         assert await asyncio.wait_for(answer, scaled(10)) == await two.call("pid", seconds=20)
         assert [await each for each in await sending] == [[500_000]] * 40
-        await server.logged("worker 1 has caught up")
+        await server.logged("worker 1 has caught up", 20)
         assert server.records == [] and not one.gone.done() and not two.gone.done()
 
 
