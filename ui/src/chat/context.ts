@@ -1,0 +1,43 @@
+// What every message of a chat needs to know; the same object as long as nothing of it changes.
+import type { IAction, IChainlitConfig, IMessageElement, IStep } from '@chainlit/react-client';
+import { createContext, useContext } from 'react';
+
+export interface Chat {
+  config: IChainlitConfig;
+  elements: Map<string, IMessageElement[]>; // by the step they belong to
+  actions: Map<string, IAction[]>;
+  loading: boolean;
+  readOnly: boolean;
+  /** The action ids that an open question allows. */
+  asked: Set<string> | undefined;
+  assistant: string;
+  onAction: (action: IAction) => Promise<void>;
+  onEdit: (step: IStep, text: string) => void;
+  onFeedback: ((forId: string, value: 0 | 1 | undefined, old: IStep['feedback']) => void) | undefined;
+  onElement: (id: string) => void;
+}
+
+export const ChatContext = createContext<Chat | undefined>(undefined);
+
+export function useChat(): Chat {
+  const chat = useContext(ChatContext);
+  if (!chat) throw new Error('outside of a chat');
+  return chat;
+}
+
+export function grouped<T extends { id: string; forId: string }>(items: T[]): Map<string, T[]> {
+  const seen = new Set<string>();
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    if (seen.has(item.id)) continue; // an action that a reconnect sent again
+    seen.add(item.id);
+    groups.set(item.forId, [...(groups.get(item.forId) ?? []), item]);
+  }
+  return groups;
+}
+
+/** A feature that the client library's types do not know. */
+export function feature(config: IChainlitConfig, name: string, preset: boolean): boolean {
+  const value = (config.features as Record<string, unknown>)[name];
+  return typeof value === 'boolean' ? value : preset;
+}

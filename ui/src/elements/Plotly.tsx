@@ -1,0 +1,75 @@
+// Charts: the library, which comes built, is fetched as it is with the first of them. This build of
+// it makes no code at run time.
+import { useEffect, useRef, useState } from 'react';
+import source from 'plotly.js-strict-dist-min/plotly-strict.min.js?url';
+import useSWR from 'swr';
+
+import { useTheme } from '../theme';
+import { fetchText } from './Element';
+
+interface Library {
+  react(node: HTMLElement, data: unknown[], layout?: object, config?: object): Promise<unknown>;
+  purge(node: HTMLElement): void;
+}
+
+declare global {
+  interface Window {
+    Plotly?: Library;
+  }
+}
+
+let coming: Promise<Library> | undefined;
+
+function library(): Promise<Library> {
+  coming ??= new Promise((resolve, reject) => {
+    const script = document.createElement('script');
+    script.src = new URL(source, import.meta.url).href;
+    script.onload = () => resolve(window.Plotly!);
+    script.onerror = () => {
+      coming = undefined;
+      reject(new Error('The chart library could not be fetched'));
+    };
+    document.head.append(script);
+  });
+  return coming;
+}
+
+interface Figure {
+  data: unknown[];
+  layout?: { height?: number };
+  config?: object;
+}
+
+export default function Plotly({ url }: { url: string }) {
+  const box = useRef<HTMLDivElement>(null);
+  const { data, error } = useSWR<string, Error>(url, fetchText, { revalidateOnFocus: false });
+  const [failed, setFailed] = useState<string>();
+  const { shown } = useTheme();
+  useEffect(() => {
+    const node = box.current;
+    if (!node || !data) return;
+    let gone = false;
+    const draw = async () => {
+      const plotly = await library();
+      if (gone) return;
+      const figure = JSON.parse(data) as Figure;
+      const layout = {
+        paper_bgcolor: 'transparent',
+        plot_bgcolor: 'transparent',
+        margin: { t: 24, r: 16, b: 40, l: 48 },
+        ...figure.layout,
+        height: figure.layout?.height ?? 400,
+        font: { color: getComputedStyle(node).color },
+        autosize: true,
+      };
+      await plotly.react(node, figure.data, layout, { responsive: true, displaylogo: false, ...figure.config });
+    };
+    draw().catch((problem: unknown) => setFailed(String(problem)));
+    return () => {
+      gone = true;
+      window.Plotly?.purge(node);
+    };
+  }, [data, shown]);
+  const problem = failed ?? error?.message;
+  return problem ? <p className="notice error">{problem}</p> : <div ref={box} className="chart" />;
+}

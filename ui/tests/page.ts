@@ -1,0 +1,52 @@
+// What the tests of the page share: a page whose every error fails the test.
+import { expect, test as base, type Locator, type Page } from '@playwright/test';
+
+export const test = base.extend<{ errors: string[] }>({
+  errors: [
+    async ({ page }, use) => {
+      const errors: string[] = [];
+      page.on('pageerror', (error) => errors.push(String(error)));
+      page.on('console', (message) => {
+        // A refused login, a policy's report: the tests that want one empty the list.
+        if (message.type() === 'error') errors.push(message.text());
+      });
+      await use(errors);
+      expect(errors).toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+export function box(page: Page): Locator {
+  return page.getByRole('textbox', { name: 'Write a message' });
+}
+
+export function log(page: Page): Locator {
+  return page.getByRole('log');
+}
+
+export async function say(page: Page, text: string) {
+  await box(page).fill(text);
+  await expect(page.getByRole('button', { name: 'Send' })).toBeEnabled();
+  await page.keyboard.press('Enter');
+}
+
+/** The last answer, when it is whole. */
+export async function answer(page: Page): Promise<Locator> {
+  const last = page.locator('.message.answer').last();
+  await expect(last).toHaveAttribute('aria-busy', 'false');
+  return last;
+}
+
+/** A picture of the page for someone to look at, when CLRUN_UI_SHOTS names a folder. */
+export async function shot(page: Page, name: string) {
+  const dir = process.env.CLRUN_UI_SHOTS;
+  if (dir) await page.screenshot({ path: `${dir}/${name}.png` });
+}
+
+export async function login(page: Page) {
+  const url = test.info().project.use.baseURL ?? '';
+  await page.context().addCookies([{ name: 'login', value: '1', url }]);
+}
+
+export { expect };
