@@ -85,7 +85,7 @@ if not TYPE_CHECKING:  # a checker would take any name for an attribute
             from importlib import import_module
 
             chat = import_module(".chat", __name__)
-            if name in chat.__all__:
+            if chat.offers(name):
                 value = getattr(chat, name)
                 globals()[name] = value
                 return value

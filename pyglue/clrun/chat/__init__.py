@@ -133,10 +133,17 @@ _MODULES = {
     "user": "PersistedUser User",
     "user_session": "user_session",
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+# Those that need a package which the app has installed; not among __all__.
+_OPTIONAL = {"langchain": "AsyncLangchainCallbackHandler LangchainCallbackHandler"}
+_HOMES = {
+    name: module
+    for modules in (_MODULES, _OPTIONAL)
+    for module, names in modules.items()
+    for name in names.split()
+}
 
 if not TYPE_CHECKING:  # a checker finds the names above
-    __all__ = sorted([*_HOMES, "input_widget"])
+    __all__ = sorted(["input_widget", *" ".join(_MODULES.values()).split()])
 
 
 class _Package(ModuleType):
@@ -148,6 +155,11 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+
+
+def offers(name: str) -> bool:
+    """Whether `cl` has this name from here."""
+    return name in _HOMES or name == "input_widget"
 
 
 if not TYPE_CHECKING:
