@@ -1,4 +1,5 @@
 /* module.c: the module _clrun: its state, types and functions. */
+#include "async_method.h"
 #include "loader.h"
 #include "values.h"
 
@@ -121,7 +122,7 @@ static int module_exec(PyObject *module)
     if (!st->coroutine_type || clr_wlink_init_type(module, st) < 0 ||
         clr_carrier_init_type(module, st) < 0 || clr_emit_init_type(module, st) < 0 ||
         clr_server_init_type(module, st) < 0 || clr_engine_init_type(module, st) < 0 ||
-        clr_asgi_init_types(module, st) < 0)
+        clr_async_method_init_type(module, st) < 0 || clr_asgi_init_types(module, st) < 0)
         return -1;
     return 0;
 }

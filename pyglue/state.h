@@ -79,6 +79,7 @@ typedef struct clr_names {
     X(task_name)           /* the name of every carrier's task */                                  \
     X(volatile_name)       /* "volatile", which C keeps for itself */                              \
     X(separators)          /* {"separators": (",", ":")} */                                        \
+    X(method_type)         /* types.MethodType */                                                  \
     X(coroutine_type)      /* types.CoroutineType */                                               \
     X(describe)            /* clrun._worker.describe, when it is first needed */                   \
     X(copy_context)                                                                                \

@@ -35,10 +35,7 @@ class Notifier:
         self.tasks = tasks
 
     def later(self, event, **data):
-        self.tasks.add_task(self.tell, event, data)
-
-    async def tell(self, event, data):
-        await sio.emit(event, data)
+        self.tasks.add_task(sio.emit, event, data)
 
 
 def get_reports(request: Request):

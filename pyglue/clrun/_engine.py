@@ -132,7 +132,7 @@ class EngineServer(EngineServerBase):
 
     # ---- clients ----
 
-    def send(self, sid: str, data: Any) -> Coroutine[Any, Any, None]:
+    async def send(self, sid: str, data: Any) -> None:
         """Send str, bytes, or a list or dict as its JSON. To be awaited.
 
         Nothing happens if the client is gone. Waits while so much output is queued that more would
@@ -140,7 +140,7 @@ class EngineServer(EngineServerBase):
         """
         if not isinstance(data, _SENDABLE):
             data = "" if data is None else str(data)
-        return super().send(sid, data)
+        await super().send(sid, data)
 
     async def disconnect(self, sid: str | None = None) -> None:
         """Disconnect a client, or all of this worker without a sid. Unknown ones are ignored.

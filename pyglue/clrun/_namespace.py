@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
     from typing import Any
 
@@ -64,7 +64,7 @@ class AsyncNamespace:
             result = handler(*args[:-1])
         return await result if hasattr(result, "__await__") else result
 
-    def emit(
+    async def emit(
         self,
         event: str,
         data: Any = None,
@@ -74,9 +74,9 @@ class AsyncNamespace:
         namespace: str | None = None,
         callback: Callable[..., Any] | None = None,
         ignore_queue: bool = False,
-    ) -> Awaitable[None]:
-        """AsyncServer.emit() in this namespace. To be awaited."""
-        return self.server.emit(
+    ) -> None:
+        """AsyncServer.emit() in this namespace."""
+        return await self.server.emit(
             event,
             data=data,
             to=to,
@@ -87,7 +87,7 @@ class AsyncNamespace:
             ignore_queue=ignore_queue,
         )
 
-    def send(
+    async def send(
         self,
         data: Any,
         to: str | list[str] | None = None,
@@ -96,9 +96,9 @@ class AsyncNamespace:
         namespace: str | None = None,
         callback: Callable[..., Any] | None = None,
         ignore_queue: bool = False,
-    ) -> Awaitable[None]:
-        """AsyncServer.send() in this namespace. To be awaited."""
-        return self.server.send(
+    ) -> None:
+        """AsyncServer.send() in this namespace."""
+        return await self.server.send(
             data,
             to=to,
             room=room,

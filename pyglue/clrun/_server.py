@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _clrun import Server
+from _clrun import AsyncMethod, Server
 
 from . import _registry, exceptions
 from ._engine import EngineServer
@@ -63,12 +63,6 @@ class AsyncServer(Server):
     max_http_buffer_size, transports, allow_upgrades, cors_allowed_origins, cors_credentials,
     cookie, http_compression, compression_threshold: as in python-engineio. Its other arguments are
     accepted and ignored.
-
-    `emit` and `send` are to be awaited; they return when the message is queued. data: None for no
-    argument, a tuple for several, anything else for one; bytes may be anywhere in lists and dicts.
-    to, room: a sid or room, or a list of them; without it everyone in the namespace. skip_sid: the
-    sid or list of sids that gets nothing. callback: called with the arguments of each client's
-    answer. namespace: "/" unless told otherwise, here and in all other methods.
     """
 
     reason = EngineServer.reason
@@ -114,6 +108,45 @@ class AsyncServer(Server):
         self._background: set[asyncio.Task[Any]] = set()
         self.eio = EngineSettings("socketio", path, self._redeclare, **options)
         _registry.current().add(self)
+
+    @AsyncMethod
+    async def emit(
+        self,
+        event: str,
+        data: Any = None,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: str | list[str] | None = None,
+        namespace: str | None = None,
+        callback: Callable[..., Any] | None = None,
+        ignore_queue: bool = False,
+        *,
+        volatile: bool = False,
+    ) -> None:
+        """Send an event; done when it is queued, which waits only while too much is queued already.
+
+        data: None for no argument, a tuple for several, anything else for one; bytes may be
+        anywhere in lists and dicts. to, room: a sid or room, or a list of them; without it everyone
+        in the namespace. skip_sid: the sid or list of sids that gets nothing. namespace: "/" unless
+        told otherwise, here and in all other methods. callback: called with the arguments of each
+        client's answer. volatile: drop it for those whose connection is congested. ignore_queue:
+        accepted and ignored.
+        """
+
+    @AsyncMethod
+    async def send(
+        self,
+        data: Any,
+        to: Any = None,
+        room: Any = None,
+        skip_sid: str | list[str] | None = None,
+        namespace: str | None = None,
+        callback: Callable[..., Any] | None = None,
+        ignore_queue: bool = False,
+        *,
+        volatile: bool = False,
+    ) -> None:
+        """emit() of the event "message"."""
 
     @property
     def path(self) -> str:
