@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from ..context import enter
 from ..errors import log_exception
-from .common import JSON, ChatRequest, identifier_of, take, take_id
+from .common import JSON, ChatRequest, identifier_of, invalid, take, take_id
+from .history import check_author
 from .uploads import MOST_FILES
 
 TYPE_CHECKING = False
@@ -131,15 +132,14 @@ async def delete_feedback(request: ChatRequest) -> Response:
 async def _check_thread(
     request: ChatRequest, session: Session | None, thread_id: str | None
 ) -> None:
-    """The thread is the session's, or the user's by what is stored. 401."""
+    """The thread is the session's, or the user's by what is stored. 401, 404, 422."""
+    if thread_id is None:
+        raise invalid("body.feedback.threadId", "is missing")
     if session is not None and thread_id == session.thread_id:
         return
     if request.user is None:
         raise HTTPException(401, "You are not allowed to rate this conversation")
-    if thread_id is not None:
-        from .history import check_author
-
-        await check_author(request, thread_id)
+    await check_author(request, thread_id)
 
 
 def _layer(request: ChatRequest) -> Any:
