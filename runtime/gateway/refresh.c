@@ -13,6 +13,9 @@
 /* A refresh that takes longer is worth a line. */
 #define SLOW_MS 2000
 
+/* A failure is reported when nothing was saved for so long after it. */
+#define SETTLE_MS 50
+
 /* More is no path and no traceback. */
 #define PATH_BYTES 4096
 #define TEXT_BYTES (64u << 10)
@@ -24,7 +27,12 @@ struct clr_refresh {
     uint32_t number; /* of the last refresh; 0: none yet */
     bool reported;   /* that one was */
     uint64_t begun_ns;
+    bool expected; /* the next one begins soon */
     clr_timer_t slow;
+    clr_timer_t settle; /* a failure is about to be reported */
+    clr_buf_t file;     /* and where … */
+    uint32_t line;
+    clr_buf_t text;  /* … and what is wrong */
     clr_buf_t names; /* "app.py, lib/x.py and 3 more" */
     clr_buf_t list;  /* the same as a JSON array */
 };
@@ -98,11 +106,31 @@ static unsigned count_behind(const clr_refresh_t *r)
 
 static void check_done(clr_refresh_t *r)
 {
-    if (r->reported || count_behind(r) > 0)
+    if (r->reported || r->expected || count_behind(r) > 0)
         return;
     clr_timer_stop(&r->slow);
     r->reported = true;
     report_success(r);
+}
+
+static void on_settle(clr_timer_t *t)
+{
+    const clr_refresh_t *r = clr_container_of(t, clr_refresh_t, settle);
+    log_failure(r, clr_buf_str(&r->text));
+    tell_failure(r, clr_buf_str(&r->file), r->line, clr_buf_str(&r->text));
+}
+
+/* The first worker that says so is enough. */
+static void fail(clr_refresh_t *r, clr_str_t file, uint32_t line, clr_str_t text)
+{
+    clr_timer_stop(&r->slow);
+    r->reported = true;
+    clr_buf_clear(&r->file);
+    clr_buf_append_str(&r->file, file);
+    r->line = line;
+    clr_buf_clear(&r->text);
+    clr_buf_append_str(&r->text, text);
+    clr_loop_timer_start(r->gw->loop, &r->settle, SETTLE_MS);
 }
 
 static void on_slow(clr_timer_t *t)
@@ -144,12 +172,19 @@ void clr_refresh_begin(clr_gateway_t *gw, const clr_str_t *files, size_t count, 
 {
     clr_refresh_t *r = gw->refresh;
     clr_refresh_begin_elsewhere(gw, files, count, total);
+    clr_timer_stop(&r->settle);
     r->number++;
-    r->reported = false;
+    r->reported = r->expected = false;
     clr_loop_timer_start(gw->loop, &r->slow, SLOW_MS);
     for (clr_worker_t *w = NULL; (w = clr_dispatch_next(gw, w));)
         ask(r, w);
     check_done(r);
+}
+
+void clr_refresh_expect(clr_gateway_t *gw)
+{
+    clr_timer_stop(&gw->refresh->settle);
+    gw->refresh->expected = true;
 }
 
 void clr_refresh_begin_elsewhere(clr_gateway_t *gw, const clr_str_t *files, size_t count,
@@ -198,12 +233,8 @@ static int on_refreshed(clr_refresh_t *r, clr_worker_t *w, const clr_frame_t *fr
         ask(r, w); /* something was saved meanwhile: what comes of that counts */
         return 0;
     }
-    if (!ok && !r->reported) {
-        clr_timer_stop(&r->slow);
-        r->reported = true;
-        log_failure(r, text);
-        tell_failure(r, file, line, text);
-    }
+    if (!ok && !r->reported && !r->expected)
+        fail(r, file, line, text);
     check_done(r);
     return 0;
 }
@@ -233,6 +264,7 @@ void clr_refresh_open(clr_gateway_t *gw, const clr_refresh_ops_t *ops, void *ctx
     r->ctx = ctx;
     r->reported = true;
     clr_timer_init(&r->slow, on_slow);
+    clr_timer_init(&r->settle, on_settle);
     gw->refresh = r;
 }
 
@@ -242,6 +274,9 @@ void clr_refresh_close(clr_gateway_t *gw)
     if (!r)
         return;
     clr_timer_stop(&r->slow);
+    clr_timer_stop(&r->settle);
+    clr_buf_deinit(&r->file);
+    clr_buf_deinit(&r->text);
     clr_buf_deinit(&r->names);
     clr_buf_deinit(&r->list);
     free(r);

@@ -35,6 +35,10 @@ void clr_refresh_close(clr_gateway_t *gw);
 /* These files (borrowed; total may be more than count) are not as they were. */
 void clr_refresh_begin(clr_gateway_t *gw, const clr_str_t *files, size_t count, size_t total);
 
+/* That will be called soon: a refresh that fails now may have met a file that is half saved, and is
+ * not reported. */
+void clr_refresh_expect(clr_gateway_t *gw);
+
 /* The same where new workers take over instead: none is asked, and what comes of it is told by
  * clr_refresh_conclude(); text says what is wrong and is in the log already. */
 void clr_refresh_begin_elsewhere(clr_gateway_t *gw, const clr_str_t *files, size_t count,

@@ -16,6 +16,13 @@ struct clr_develop {
     unsigned due; /* outcomes of replacements to report: of one under way, and of the next */
 };
 
+static void on_begin(void *ctx)
+{
+    const clr_develop_t *d = ctx;
+    if (!d->restart)
+        clr_refresh_expect(d->gw);
+}
+
 static void on_change(const clr_str_t *files, size_t count, size_t total, void *ctx)
 {
     clr_develop_t *d = ctx;
@@ -47,7 +54,7 @@ static int watch_trees(const clr_develop_t *d, const clr_develop_options_t *opti
 int clr_develop_open(clr_develop_t **out, clr_gateway_t *gw, const clr_develop_options_t *options,
                      clr_error_t *err)
 {
-    static const clr_watch_ops_t watch_ops = {on_change};
+    static const clr_watch_ops_t watch_ops = {on_begin, on_change};
     static const clr_refresh_ops_t refresh_ops = {on_sources};
     const char *work_dir = options->app->work_dir;
     clr_watch_options_t watch = {.base = work_dir ? work_dir : ".", .poll = options->poll};

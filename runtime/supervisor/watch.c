@@ -52,8 +52,10 @@ static void on_report(clr_timer_t *t)
 static void schedule(clr_watch_t *w, uint64_t quiet_ms)
 {
     uint64_t now = clr_loop_now(w->loop);
-    if (!clr_timer_is_active(&w->report_timer))
+    if (!clr_timer_is_active(&w->report_timer)) {
         w->first_ms = now;
+        w->ops->on_begin(w->ctx);
+    }
     uint64_t due = now + quiet_ms;
     if (due > w->first_ms + CLR_WATCH_MOST_MS)
         due = w->first_ms + CLR_WATCH_MOST_MS;

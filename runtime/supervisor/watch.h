@@ -31,6 +31,8 @@ typedef struct clr_watch_options {
 } clr_watch_options_t;
 
 typedef struct clr_watch_ops {
+    /* A file was saved: on_change follows, after which this comes again. */
+    void (*on_begin)(void *ctx);
     /* These files were saved, or are gone: names, borrowed; total may be more than count. */
     void (*on_change)(const clr_str_t *files, size_t count, size_t total, void *ctx);
 } clr_watch_ops_t;

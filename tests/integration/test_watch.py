@@ -134,6 +134,7 @@ async def test_the_app_file_may_vanish_and_come_back(start, project):
 
 
 async def test_the_last_of_many_quick_saves_is_what_is_served(start, project, workers):
+    """A refresh in between may find a file that is half saved, and fail."""
     server = start(workers=workers)
     async with Client(server.url) as client:
         await client.connect()
@@ -141,7 +142,7 @@ async def test_the_last_of_many_quick_saves_is_what_is_served(start, project, wo
             project.value(value)
             await client.call("ask")
         while await client.call("ask") != [21, "a"]:
-            await saved(client)
+            await refreshed(client)
 
 
 async def test_a_file_that_is_saved_while_a_refresh_runs_is_loaded_after_it(start, project):

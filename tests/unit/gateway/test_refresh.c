@@ -108,6 +108,31 @@ TEST(what_is_wrong_is_told_once)
     teardown();
 }
 
+TEST(a_file_that_was_half_saved_is_no_failure)
+{
+    setup();
+    begin("app.py");
+    expect_asked(&worker, 1);
+    expect_asked(&other, 1);
+    answer(&worker, 1, false, "app.py", 1, "empty");
+    clr_refresh_expect(&gw); /* before the failure was told */
+    answer(&other, 1, false, "app.py", 1, "empty");
+    begin("app.py");
+    expect_asked(&worker, 2);
+    expect_asked(&other, 2);
+    clr_refresh_expect(&gw); /* before it came */
+    answer(&worker, 2, false, "app.py", 1, "half");
+    succeed(&other, 2);
+    begin("app.py");
+    expect_asked(&worker, 3);
+    expect_asked(&other, 3);
+    succeed(&worker, 3);
+    succeed(&other, 3);
+    ws_expect(&client, DONE("app.py"));
+    ws_expect_nothing(&client);
+    teardown();
+}
+
 TEST(what_is_saved_meanwhile_follows_and_alone_counts)
 {
     setup();
@@ -234,6 +259,7 @@ TEST(without_watching_the_frames_are_an_error)
 }
 
 TEST_MAIN(T(clients_hear_of_it_when_every_worker_is_done), T(what_is_wrong_is_told_once),
+          T(a_file_that_was_half_saved_is_no_failure),
           T(what_is_saved_meanwhile_follows_and_alone_counts),
           T(nobody_waits_for_a_worker_that_died), T(a_worker_that_loads_is_asked_too),
           T(new_workers_may_do_it_instead), T(sources_are_passed_on),

@@ -14,6 +14,7 @@ static clr_loop_t loop;
 static clr_watch_t *watch;
 static char cwd[4096];
 static char seen[65536]; /* "name name\n" for each report */
+static unsigned begins;  /* of reports */
 static unsigned reports;
 static size_t last_total;
 static bool poll_now;
@@ -39,10 +40,17 @@ static void on_change(const clr_str_t *files, size_t count, size_t total, void *
     }
     last_total = total;
     reports++;
+    EXPECT_EQ(begins, reports);
     clr_loop_stop(&loop);
 }
 
-static const clr_watch_ops_t ops = {on_change};
+static void on_begin(void *ctx)
+{
+    EXPECT(ctx == &loop);
+    begins++;
+}
+
+static const clr_watch_ops_t ops = {on_begin, on_change};
 
 static void setup(void)
 {
@@ -52,7 +60,7 @@ static void setup(void)
     clr_watch_options_t options = {.base = ".", .poll = poll_now, .max_watches = max_watches};
     watch = clr_watch_open(&loop, &options, &ops, &loop);
     seen[0] = '\0';
-    reports = 0;
+    begins = reports = 0;
 }
 
 static void teardown(void)
