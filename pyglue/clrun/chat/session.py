@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from .runtime import Runtime
     from .user import PersistedUser, User
 
-MOST_WAITING = 1000  # jobs of a lane
+# Jobs that wait in a lane, each as large as a message may be; sound comes in small pieces.
+MOST_WAITING = 100
+MOST_SOUND_WAITING = 1000
+MOST_AWAY = 10_000  # sessions that are kept for clients that may come back
 MOST_WRITES = 10_000
 MOST_METADATA = 1 << 20  # bytes of JSON
 
@@ -200,7 +203,8 @@ class Session(BaseSession):
     def do(self, lane: str, job: Callable[[], Any]) -> bool:
         """Run the coroutine function when the others of its lane are done. False: too many wait."""
         if lane not in self._lanes:
-            self._lanes[lane] = Lane(MOST_WAITING, lambda error: log_exception(f"in {lane}", error))
+            limit = MOST_SOUND_WAITING if lane == "audio" else MOST_WAITING
+            self._lanes[lane] = Lane(limit, lambda error: log_exception(f"in {lane}", error))
         return self._lanes[lane].put(job)
 
     async def do_now(self, coroutine: Any) -> Any:
@@ -252,6 +256,7 @@ class SessionStore:
         self._runtime = runtime
         self._by_id: dict[str, Session] = {}
         self._by_sid: dict[str, Session] = {}
+        self._away: dict[str, Session] = {}  # who left first is first
         self._sweep: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -273,9 +278,7 @@ class SessionStore:
 
     def rebind(self, session: Session, sid: str, environ: dict[str, Any]) -> None:
         """The session's client is back, with this socket."""
-        if session.expiry is not None:
-            session.expiry.cancel()
-            session.expiry = None
+        self._awaited_no_more(session)
         if session.sid is not None:
             self._by_sid.pop(session.sid, None)
         session.sid = sid
@@ -291,10 +294,22 @@ class SessionStore:
         return session
 
     def expire(self, session: Session) -> None:
-        """Delete the session when nobody has come back within project.session_timeout."""
+        """Delete the session when nobody has come back within project.session_timeout.
+
+        Or when too many wait for their clients: those that have waited longest go first.
+        """
         seconds = session.config.project.session_timeout
         loop = asyncio.get_running_loop()
         session.expiry = loop.call_later(seconds, self._expired, session)
+        self._away[session.id] = session
+        if len(self._away) > MOST_AWAY:
+            self._expired(self._away.pop(next(iter(self._away))))
+
+    def _awaited_no_more(self, session: Session) -> None:
+        self._away.pop(session.id, None)
+        if session.expiry is not None:
+            session.expiry.cancel()
+            session.expiry = None
 
     def _expired(self, session: Session) -> None:
         from .sync import background
@@ -306,9 +321,7 @@ class SessionStore:
         if self._by_id.get(session.id) is not session or session.is_connected:
             return
         del self._by_id[session.id]
-        if session.expiry is not None:
-            session.expiry.cancel()
-            session.expiry = None
+        self._awaited_no_more(session)
         session.close()
         await session.stored()
         await self._runtime.files.remove(session)

@@ -195,6 +195,22 @@ def test_a_session_nobody_comes_back_to(chat):
     assert len(chat.runtime.sessions) == 0
 
 
+def test_not_too_many_wait_for_their_clients(chat, monkeypatch):
+    from clrun.chat import session
+
+    nothing()
+    monkeypatch.setattr(session, "MOST_AWAY", 2)
+    pages = [chat.page() for _ in range(4)]
+    for page in pages[:3]:
+        page.leave()
+    chat.gateway.until(lambda: len(chat.runtime.sessions) == 3)
+    assert [page.session is None for page in pages] == [True, False, False, False]
+    again = chat.page(session_id=pages[1].session_id)
+    pages[3].leave()
+    chat.gateway.run()
+    assert again.session is not None and len(chat.runtime.sessions) == 3
+
+
 def test_a_client_that_comes_back_in_time(chat):
     nothing()
     page = chat.page()
