@@ -178,3 +178,12 @@ if not TYPE_CHECKING:
 
 def __dir__():
     return sorted({*globals(), *__all__})
+
+
+def _load_env():
+    from .dotenv import load_env
+
+    load_env()
+
+
+_load_env()  # here, so that an app finds its keys from its first line on that names the chat
