@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from .errors import log_exception
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -260,7 +262,10 @@ class Emitter(BaseEmitter):
         """Tell a client that is back what it may have missed: see replay.py."""
         session = self.session
         for event, data in session.replay.events():
-            await self.emit_direct(event, data)
+            try:
+                await self.emit_direct(event, data)
+            except (TypeError, ValueError) as error:  # the app has been told when it sent this
+                log_exception("while a client was told again", error)
         await self.emit_direct("task_start" if session.loading else "task_end", {})
         for ask in (session.ask, session.call):
             if ask is not None:

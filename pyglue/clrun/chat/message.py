@@ -145,9 +145,9 @@ class MessageBase:
         """The message as it was sent. It is not in chat_context yet."""
         if self.created_at is None:
             self.created_at = utc_now()
-        callbacks = self._session.runtime.callbacks
-        if callbacks.has("author_rename"):
-            self.author = await callbacks.call("author_rename", self.author) or self.author
+            callbacks = self._session.runtime.callbacks
+            if callbacks.has("author_rename"):
+                self.author = await callbacks.call("author_rename", self.author) or self.author
         self.streaming = False
         step = self.to_dict()
         await self._store("create_step", step)

@@ -124,6 +124,25 @@ def test_all_is_told_again_when_the_work_has_ended(chat):
     assert again.texts() == ["answer"] and again.names[-1] == "task_end"
 
 
+def test_what_json_cannot_express(chat, caplog):
+    """It fails where it is sent, and keeps nothing else from a client that is back."""
+
+    @cl.on_message
+    async def answer():
+        for bad in (object(), b"x"):
+            try:
+                await cl.Message("bad", metadata={"x": bad}).send()
+            except TypeError:
+                pass
+        await cl.Message("good").send()
+
+    page = chat.page()
+    page.say("x")
+    page.leave()
+    again = chat.page(session_id=page.session_id)
+    assert "good" in again.texts() and again.names[-1] == "task_end"
+
+
 def test_old_state_is_forgotten(chat, monkeypatch):
     from clrun.chat import replay
 

@@ -227,13 +227,14 @@ def test_edits_can_be_forbidden(chat):
 def test_author_rename(chat):
     @cl.author_rename
     def rename(name):
-        return {"Assistant": "Bob", "search": "Looking"}.get(name, name)
+        return {"Assistant": "Bob", "Bob": "twice", "search": "Looking"}.get(name, name)
 
     @cl.on_message
     async def answer():
         async with cl.Step(name="search"):
             pass
-        await cl.Message("x").send()
+        message = await cl.Message("x").send()
+        await message.send()
 
     page = chat.page()
     page.say("x")
