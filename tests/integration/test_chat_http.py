@@ -152,3 +152,46 @@ def test_a_chat_that_cannot_be_served_says_why(clrun, tmp_path):
     login = "@cl.password_auth_callback\ndef check(u, p): pass\n"
     assert "CLRUN_AUTH_SECRET" in failure(message + login)
     assert "index.html" in failure(message, "--ui", tmp_path / "nowhere")
+
+
+APP = """
+import clrun as cl
+
+@cl.on_message
+def on_message(message):
+    pass
+
+@cl.on_app_startup
+def startup():
+    print("started once", flush=True)
+
+@cl.on_app_shutdown
+def shutdown():
+    print("ended once", flush=True)
+
+@cl.set_starters
+def starters():
+    return [cl.Starter(label="VERSION", message="x")]
+"""
+
+
+async def test_a_refresh_keeps_the_chat_running(clrun, tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text(APP.replace("VERSION", "one"))
+    program = clrun(app, "--watch", cwd=tmp_path)
+    async with httpx.AsyncClient(base_url=program.url) as browser:
+
+        async def label():
+            settings = (await browser.get("/project/settings")).json()
+            return [starter["label"] for starter in settings["starters"]]
+
+        assert await label() == ["one"]
+        app.write_text(APP.replace("VERSION", "two"))
+        await program.logged("refreshed")
+        assert await label() == ["two"]
+        app.write_text("import clrun as cl\n@cl.on_stop\ndef stop(): pass\n")
+        await program.logged("on_message")
+        assert await label() == ["two"]
+    program.stop()
+    assert program.log().count("started once") == 1
+    assert program.log().count("ended once") == 1
