@@ -1,6 +1,11 @@
 /* module.c: the module _clrun: its state, types and functions. */
 #include "async_method.h"
 #include "loader.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
 #include "values.h"
 
 static clr_state_t *state_of(PyObject *module)
@@ -159,8 +164,22 @@ static void module_free(void *module)
     module_clear(module);
 }
 
+/* A child does not outlive the process that forked it, even if that has died before this. */
+static PyObject *tie_to_parent(PyObject *module, PyObject *arg)
+{
+    (void)module;
+    long parent = PyLong_AsLong(arg);
+    if (parent == -1 && PyErr_Occurred())
+        return NULL;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        raise(SIGKILL);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef module_methods[] = {
     CLR_LOADER_METHODS,
+    {"tie_to_parent", tie_to_parent, METH_O, "tie_to_parent(pid): die with it"},
     {"json_encode", json_encode, METH_O, "json_encode(obj) -> (bytes, attachments)"},
     {"json_decode", json_decode, METH_VARARGS, "json_decode(text, attachments=None) -> obj"},
     {0},

@@ -14,29 +14,29 @@ from . import __version__, _asgi, _registry
 from .exceptions import AppNotFoundError
 
 # Kinds of Link.failed(): enum clr_failed in frames.h.
-_NOT_FOUND, _SYNTAX, _ERROR = 1, 2, 3
+NOT_FOUND, SYNTAX, ERROR = 1, 2, 3
 
-_EXIT_FAILED = 3
+EXIT_FAILED = 3
 
 # What is left of a stop's grace period for tasks that were cancelled, at the least (seconds).
 _LAST_WORDS = 1.0
 
 
-def main(fd, watch_fd=None):
-    """Run the worker on these descriptors and exit the process."""
-    _keep_to_this_process(fd)
+def main(fd, watch_fd=None, preloaded=None):
+    """Run the worker on these descriptors and exit the process. preloaded: the app's module."""
+    keep_to_this_process(fd)
     if watch_fd is not None:
-        _keep_to_this_process(watch_fd)
-    _tidy_path()
+        keep_to_this_process(watch_fd)
+    tidy_path()
     link = Link(fd)
     link.hello(sys.version.split()[0], __version__)
     config = link.read_config()
     sys.argv = [config["app"]]
-    status = Worker(link, config, watch_fd).run()
-    _leave(status)
+    status = Worker(link, config, watch_fd, preloaded).run()
+    leave(status)
 
 
-def _keep_to_this_process(fd):
+def keep_to_this_process(fd):
     """No child process holds the link open: the gateway learns from its end that we are gone."""
     os.set_inheritable(fd, False)
 
@@ -49,7 +49,7 @@ def _keep_to_this_process(fd):
     os.register_at_fork(after_in_child=after_fork_in_child)
 
 
-def _tidy_path():
+def tidy_path():
     """sys.path as `python app.py` has it; our own folder, then what the chat uses, behind it all."""
     package = os.path.dirname(os.path.dirname(__file__))
     vendor = os.path.join(os.path.dirname(package), "vendor")
@@ -57,7 +57,7 @@ def _tidy_path():
     sys.path += (package, vendor)
 
 
-def _flush():
+def flush():
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -65,8 +65,8 @@ def _flush():
             pass  # closed by the app, or its reader is gone
 
 
-def _leave(status):
-    _flush()
+def leave(status):
+    flush()
     if status != 0:
         # A failed start ends now, whatever threads the app has left running.
         os._exit(status)
@@ -76,10 +76,11 @@ def _leave(status):
 class Worker:
     """One life: load, serve, stop."""
 
-    def __init__(self, link, config, watch_fd=None):
+    def __init__(self, link, config, watch_fd=None, preloaded=None):
         self.link = link
         self.config = config
         self.watch_fd = watch_fd
+        self.preloaded = preloaded  # the app's module, if it is loaded already
         self.loop = None
         self.status = 0
         self.starting = None  # the task that starts the app, while it does
@@ -93,7 +94,7 @@ class Worker:
         """Until the end. Returns the exit status."""
         self._prepare_process()
         if not self._make_loop():
-            return _EXIT_FAILED
+            return EXIT_FAILED
         self._log_through_link()
         if self.config.get("watch"):
             from ._refresh import Refresher
@@ -132,7 +133,7 @@ class Worker:
                 import uvloop
             except ImportError:
                 self._fail(
-                    _NOT_FOUND,
+                    NOT_FOUND,
                     f"--loop uvloop: uvloop is not installed for {sys.executable}"
                     f" (install it with: {sys.executable} -m pip install uvloop)",
                 )
@@ -183,17 +184,17 @@ class Worker:
 
     def _load(self):
         try:
-            module = load_module(self.config["app"])
+            module = self.preloaded or load_module(self.config["app"])
             if self._attribute_exists(module):
                 self._serve(self.find_asgi_app(module))
         except AppNotFoundError as error:
-            self._fail(_NOT_FOUND, str(error))
+            self._fail(NOT_FOUND, str(error))
         except _asgi.InvalidAppError as error:
-            self._fail(_ERROR, str(error))
+            self._fail(ERROR, str(error))
         except SyntaxError as error:
-            self._fail(_SYNTAX, describe(error))
+            self._fail(SYNTAX, describe(error))
         except BaseException as error:  # SystemExit too: the module must not end the worker
-            self._fail(_ERROR, describe(error))
+            self._fail(ERROR, describe(error))
 
     def _attribute_exists(self, value):
         """`app.py:name` must name something, dots allowed."""
@@ -202,7 +203,7 @@ class Worker:
             try:
                 value = getattr(value, name)
             except AttributeError:
-                self._fail(_NOT_FOUND, f"{self.config['app']} has no {attr!r}")
+                self._fail(NOT_FOUND, f"{self.config['app']} has no {attr!r}")
                 return False
         return True
 
@@ -223,7 +224,7 @@ class Worker:
     def _serve(self, asgi_app):
         if asgi_app is None and _registry.is_empty():
             self._fail(
-                _ERROR,
+                ERROR,
                 f"{self.config['app']} has nothing to serve: neither an ASGI application called"
                 f" {_asgi.DEFAULT_NAME!r} nor a server. Make one with clrun.AsyncServer() or"
                 " clrun.EngineServer(), or use the ready one: from clrun import sio",
@@ -247,9 +248,9 @@ class Worker:
             self.link.application(asgi_app, self.lifespan.state)
             self._ready()
         except LifespanError as error:
-            self._fail(_ERROR, str(error))
+            self._fail(ERROR, str(error))
         except Exception as error:
-            self._fail(_ERROR, describe(error))
+            self._fail(ERROR, describe(error))
         finally:
             self.starting = None
 
@@ -265,7 +266,7 @@ class Worker:
             self.refresher.allow()
 
     def _fail(self, kind, text):
-        self.status = _EXIT_FAILED
+        self.status = EXIT_FAILED
         self.link.failed(kind, text)
         if self.loop is not None:
             self.loop.stop()
@@ -335,7 +336,7 @@ class Worker:
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             if self.status == 0 and self.stopping is not None:
-                _flush()
+                flush()
                 self.link.stopped()
             self.link.close()
             loop.close()  # tells the executor's threads to end

@@ -172,6 +172,14 @@ static int prepare_affinity(serve_t *s)
     return complain_error(s, CLR_EXIT_USAGE, &err);
 }
 
+static int check_preload(const serve_t *s)
+{
+    if (!s->options->preload || !s->options->watch)
+        return CLR_EXIT_OK;
+    return complain(s, CLR_EXIT_USAGE,
+                    CLR_STR("--preload: not with --watch, which loads the app in each worker"));
+}
+
 static int check_root_path(const serve_t *s)
 {
     const char *path = s->options->root_path;
@@ -492,6 +500,7 @@ static void run(serve_t *s)
         .ui = s->options->ui,
         .graceful_timeout_ms = s->options->graceful_timeout,
         .watch = s->develop != NULL,
+        .preload = s->options->preload,
         .drain_timeout_ms = s->options->drain_timeout,
         .max_sessions_per_worker = (uint64_t)s->options->max_sessions_per_worker,
         .worker_max_rss = s->options->worker_max_rss,
@@ -543,6 +552,8 @@ static int prepare(serve_t *s)
     int status = check_ready_fd(s);
     if (status == CLR_EXIT_OK)
         status = check_root_path(s);
+    if (status == CLR_EXIT_OK)
+        status = check_preload(s);
     if (status == CLR_EXIT_OK)
         status = prepare_proxy(s);
     if (status == CLR_EXIT_OK)

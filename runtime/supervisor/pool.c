@@ -26,7 +26,7 @@ static bool is_over(const clr_place_t *place)
 
 void clr_pool_check_stopped(clr_pool_t *pool)
 {
-    if (!pool->stopping || pool->stopped || !clr_list_is_empty(&pool->leaving))
+    if (!pool->stopping || pool->stopped || !clr_list_is_empty(&pool->leaving) || pool->zygotes > 0)
         return;
     for (unsigned i = 0; i < pool->options.workers; i++) {
         if (!is_over(&pool->places[i]))
@@ -44,13 +44,48 @@ static void on_all_stopped(clr_timer_t *t)
     pool->ops->on_stopped(pool, pool->ctx);
 }
 
+/* ---- the zygote ---- */
+
+static void on_zygote_closed(void *ctx)
+{
+    clr_pool_t *pool = ctx;
+    pool->zygotes--;
+    clr_pool_check_stopped(pool);
+}
+
+clr_zygote_t *clr_pool_start_zygote(clr_pool_t *pool)
+{
+    if (!pool->options.preload)
+        return NULL;
+    clr_zygote_t *z = clr_zygote_start(pool->gw->loop, &pool->options, on_zygote_closed, pool);
+    pool->zygotes += z != NULL;
+    return z;
+}
+
+void clr_pool_drop_zygote(clr_zygote_t **z)
+{
+    clr_zygote_t *old = *z;
+    *z = NULL;
+    if (old)
+        clr_zygote_unref(old);
+}
+
+clr_zygote_t *clr_pool_zygote(clr_pool_t *pool)
+{
+    if (pool->zygote && !clr_zygote_is_up(pool->zygote))
+        clr_pool_drop_zygote(&pool->zygote);
+    if (!pool->zygote)
+        pool->zygote = clr_pool_start_zygote(pool);
+    return pool->zygote;
+}
+
 /* ---- starting ---- */
 
 static void start(clr_place_t *place)
 {
     clr_pool_t *pool = place->pool;
-    place->now = clr_process_start(pool->gw, &pool->options, place->number, false,
-                                   &clr_pool_process_ops, place);
+    place->now = clr_process_start(pool->gw, &pool->options, place->number, clr_pool_zygote(pool),
+                                   false, &clr_pool_process_ops, place);
 }
 
 static void on_restart(clr_timer_t *t)
@@ -67,6 +102,7 @@ static void fail(clr_pool_t *pool, const clr_place_t *failed, int status, clr_st
         return;
     pool->failed = pool->stopping = true;
     clr_replace_stop(pool, 0);
+    clr_pool_drop_zygote(&pool->zygote);
     for (unsigned i = 0; i < pool->options.workers; i++) {
         clr_place_t *place = &pool->places[i];
         clr_timer_stop(&place->restart);
@@ -208,7 +244,7 @@ void clr_pool_free(clr_pool_t *pool)
         return;
     for (unsigned i = 0; i < pool->options.workers; i++)
         CLR_ASSERT(is_over(&pool->places[i]));
-    CLR_ASSERT(clr_list_is_empty(&pool->leaving));
+    CLR_ASSERT(clr_list_is_empty(&pool->leaving) && pool->zygotes == 0);
     clr_timer_stop(&pool->stopped_timer);
     clr_recycle_stop(pool);
     clr_timer_stop(&pool->replace.deadline);
@@ -227,6 +263,7 @@ void clr_pool_stop(clr_pool_t *pool, uint64_t grace_ms)
         return;
     pool->stopping = true;
     clr_replace_stop(pool, grace_ms);
+    clr_pool_drop_zygote(&pool->zygote);
     for (unsigned i = 0; i < pool->options.workers; i++) {
         clr_place_t *place = &pool->places[i];
         clr_timer_stop(&place->restart);

@@ -40,6 +40,7 @@ typedef struct clr_pool_options {
     uint64_t worker_max_rss;
     uint64_t worker_max_age_ms;
     unsigned spin_us;       /* how long a worker may poll before it sleeps */
+    bool preload;           /* load the app once, and fork the workers (zygote.h) */
     bool watch;             /* the app is loaded anew while workers go on */
     uint64_t block_warn_ms; /* a loop that stood still for so long is reported; 0: never */
 } clr_pool_options_t;

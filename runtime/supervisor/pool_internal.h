@@ -41,7 +41,10 @@ struct clr_pool {
     bool failed;
     bool stopping;
     bool stopped;
-    uint64_t last_failure; /* hash of the last traceback, so that a repeated one is one line */
+    uint64_t last_failure;     /* hash of the last traceback, so that a repeated one is one line */
+    clr_zygote_t *zygote;      /* --preload: forks the workers that are there */
+    clr_zygote_t *next_zygote; /* and those that shall take over */
+    unsigned zygotes;          /* not closed yet */
     clr_replace_t replace;
     clr_recycle_t recycle;
     clr_list_t leaving; /* clr_leaving_t */
@@ -50,6 +53,15 @@ struct clr_pool {
 
 /* For clr_process_start(), with the place as ctx. */
 extern const clr_process_ops_t clr_pool_process_ops;
+
+/* --preload: a new process that loads the app; NULL without, and if there cannot be one. */
+clr_zygote_t *clr_pool_start_zygote(clr_pool_t *pool);
+
+/* Sets a reference to NULL. */
+void clr_pool_drop_zygote(clr_zygote_t **z);
+
+/* The one that forks workers now, a new one if the former has died; or NULL. */
+clr_zygote_t *clr_pool_zygote(clr_pool_t *pool);
 
 /* Nothing is left that keeps on_stopped from being called. */
 void clr_pool_check_stopped(clr_pool_t *pool);

@@ -23,6 +23,13 @@
 #define LOADING_KILL_MS   500   /* a loading worker that is asked to stop */
 #define DRAIN_CHECK_MS    20    /* how often to look whether all clients have moved */
 
+/* What gateway and worker have in common: ours and theirs of the link, and of the watchdog's
+ * stream. All close on exec; uv_spawn passes theirs on as descriptors 3 and 4. */
+typedef struct wires {
+    int link[2];
+    int watch[2];
+} wires_t;
+
 struct clr_process {
     clr_gateway_t *gw;
     const clr_pool_options_t *options;
@@ -31,8 +38,11 @@ struct clr_process {
     unsigned number; /* 1, 2, … */
     clr_process_state_t state;
     uv_process_t handle;
-    clr_worker_t *worker; /* NULL while there is no link */
-    clr_timer_t timer;    /* what for depends on the state */
+    clr_zygote_t *zygote;     /* NULL: the process is our own */
+    clr_zygote_child_t child; /* with one */
+    wires_t wires;            /* until it is forked */
+    clr_worker_t *worker;     /* NULL while there is no link */
+    clr_timer_t timer;        /* what for depends on the state */
     bool standby;
     bool process_up; /* the handle is not closed */
     bool exited;     /* the process is reaped: its pid is no longer ours */
@@ -62,8 +72,29 @@ static void set_state(clr_process_t *p, clr_process_state_t state)
     p->state = state;
 }
 
+static void close_pair(int pair[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (pair[i] >= 0)
+            close(pair[i]);
+        pair[i] = -1;
+    }
+}
+
+/* It has not been forked, and need not be. */
+static void cancel_fork(clr_process_t *p)
+{
+    clr_zygote_forget(&p->child);
+    close_pair(p->wires.link);
+    close_pair(p->wires.watch);
+    p->exited = true;
+    p->process_up = false;
+}
+
 static void send_signal(clr_process_t *p, int sig)
 {
+    if (p->zygote && p->process_up && p->pid == 0)
+        cancel_fork(p);
     if (!p->process_up || p->exited || p->pid <= 0)
         return;
     /* SIGKILL takes what the app started in its process group along; the group may not exist yet.
@@ -266,22 +297,6 @@ static const clr_worker_ops_t worker_ops = {
 
 /* ---- starting ---- */
 
-/* What gateway and worker have in common: ours and theirs of the link, and of the watchdog's
- * stream. All close on exec; uv_spawn passes theirs on as descriptors 3 and 4. */
-typedef struct wires {
-    int link[2];
-    int watch[2];
-} wires_t;
-
-static void close_pair(int pair[2])
-{
-    for (int i = 0; i < 2; i++) {
-        if (pair[i] >= 0)
-            close(pair[i]);
-        pair[i] = -1;
-    }
-}
-
 static int make_wires(wires_t *wires)
 {
     *wires = (wires_t){{-1, -1}, {-1, -1}};
@@ -337,6 +352,63 @@ static int spawn_process(clr_process_t *p)
     return rc;
 }
 
+static void on_child_forked(clr_zygote_child_t *c)
+{
+    clr_process_t *p = clr_container_of(c, clr_process_t, child);
+    p->pid = c->pid;
+    if (attach(p, &p->wires) < 0)
+        send_signal(p, SIGKILL);
+    close_pair(p->wires.link);
+    close_pair(p->wires.watch);
+}
+
+static void on_child_failed(clr_zygote_child_t *c, uint8_t kind, clr_str_t text)
+{
+    clr_process_t *p = clr_container_of(c, clr_process_t, child);
+    p->ops->on_failed(p, kind, text, p->ctx);
+}
+
+static void on_child_exit(clr_zygote_child_t *c, int64_t status, int sig)
+{
+    clr_process_t *p = clr_container_of(c, clr_process_t, child);
+    close_pair(p->wires.link);
+    close_pair(p->wires.watch);
+    p->exited = true;
+    p->exit_status = status;
+    p->exit_signal = sig;
+    p->process_up = false;
+    check_gone(p);
+}
+
+/* The gateway's ends are used when there is a pid to speak of. */
+static int fork_process(clr_process_t *p)
+{
+    int rc = make_wires(&p->wires);
+    if (rc < 0)
+        return rc;
+    p->child = (clr_zygote_child_t){
+        .on_forked = on_child_forked, .on_failed = on_child_failed, .on_exit = on_child_exit};
+    rc = clr_zygote_fork(p->zygote, &p->child, p->wires.link[1], p->wires.watch[1]);
+    close(p->wires.link[1]);
+    close(p->wires.watch[1]);
+    p->wires.link[1] = p->wires.watch[1] = -1;
+    if (rc < 0) {
+        close_pair(p->wires.link);
+        close_pair(p->wires.watch);
+        return rc;
+    }
+    p->process_up = true;
+    return 0;
+}
+
+static void warn_of_loading(clr_process_t *p)
+{
+    uint64_t took = clr_loop_now(p->gw->loop) - p->started_at_ms;
+    clr_log_warn(LOG, "worker %u (pid %d) has been loading the app for %u s", p->number, p->pid,
+                 (unsigned)(took / 1000));
+    clr_loop_timer_start(p->gw->loop, &p->timer, LOADING_WARN_MS);
+}
+
 static void on_timer(clr_timer_t *t)
 {
     clr_process_t *p = clr_container_of(t, clr_process_t, timer);
@@ -346,24 +418,23 @@ static void on_timer(clr_timer_t *t)
         check_gone(p); /* there was no process to begin with */
     } else if (!p->process_up) {
         clr_worker_detach(p->worker);
+    } else if (p->zygote && p->pid == 0) {
+        warn_of_loading(p);
     } else if (!p->worker) {
         send_signal(p, SIGKILL);
     } else if (p->state == CLR_PROCESS_STARTING) {
         clr_log_error(LOG, "worker %u (pid %d) does not answer", p->number, p->pid);
         send_signal(p, SIGKILL);
     } else if (p->state == CLR_PROCESS_LOADING) {
-        uint64_t now = clr_loop_now(p->gw->loop);
-        clr_log_warn(LOG, "worker %u (pid %d) has been loading the app for %u s", p->number, p->pid,
-                     (unsigned)((now - p->started_at_ms) / 1000));
-        clr_loop_timer_start(p->gw->loop, t, LOADING_WARN_MS);
+        warn_of_loading(p);
     } else if (p->state == CLR_PROCESS_DRAINING) {
         check_drained(p);
     }
 }
 
 clr_process_t *clr_process_start(clr_gateway_t *gw, const clr_pool_options_t *options,
-                                 unsigned number, bool standby, const clr_process_ops_t *ops,
-                                 void *ctx)
+                                 unsigned number, clr_zygote_t *zygote, bool standby,
+                                 const clr_process_ops_t *ops, void *ctx)
 {
     clr_process_t *p = clr_xcalloc(1, sizeof(*p));
     p->gw = gw;
@@ -375,7 +446,12 @@ clr_process_t *clr_process_start(clr_gateway_t *gw, const clr_pool_options_t *op
     p->started_at_ms = clr_loop_now(gw->loop);
     set_state(p, CLR_PROCESS_STARTING);
     clr_timer_init(&p->timer, on_timer);
-    p->spawn_error = spawn_process(p);
+    if (zygote) {
+        p->zygote = clr_zygote_ref(zygote);
+        p->spawn_error = fork_process(p);
+    } else {
+        p->spawn_error = options->preload ? -EMFILE : spawn_process(p);
+    }
     clr_loop_timer_start(gw->loop, &p->timer, p->spawn_error ? 0 : HELLO_MS);
     return p;
 }
@@ -384,6 +460,8 @@ void clr_process_free(clr_process_t *p)
 {
     CLR_ASSERT(p->state == CLR_PROCESS_GONE && !p->process_up && !p->worker);
     clr_timer_stop(&p->timer);
+    if (p->zygote)
+        clr_zygote_unref(p->zygote);
     free(p);
 }
 

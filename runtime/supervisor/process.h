@@ -15,6 +15,7 @@
 
 #include "gateway/dispatch.h"
 #include "supervisor/pool.h"
+#include "supervisor/zygote.h"
 
 /* clr_process_state_name() has their names. */
 typedef enum clr_process_state {
@@ -36,11 +37,13 @@ typedef struct clr_process_ops {
     void (*on_gone)(clr_process_t *p, void *ctx);
 } clr_process_ops_t;
 
-/* Returns owned, also if no process can be started: on_gone says so then. `standby`: when it is
- * ready it gets no clients before clr_process_enlist(). Borrows all but number until on_gone. */
+/* Returns owned, also if no process can be started: on_gone says so then. The process is forked by
+ * the zygote (of which it takes a reference) with options->preload, where NULL is a failure.
+ * `standby`: when it is ready it gets no clients before clr_process_enlist(). Borrows all but
+ * number until on_gone. */
 clr_process_t *clr_process_start(clr_gateway_t *gw, const clr_pool_options_t *options,
-                                 unsigned number, bool standby, const clr_process_ops_t *ops,
-                                 void *ctx);
+                                 unsigned number, clr_zygote_t *zygote, bool standby,
+                                 const clr_process_ops_t *ops, void *ctx);
 void clr_process_free(clr_process_t *p);
 
 /* It is somebody else's from now on. */

@@ -102,6 +102,7 @@ static void give_up(clr_pool_t *pool, const clr_process_t *failed)
 {
     clr_timer_stop(&pool->replace.deadline);
     set_state(pool, CLR_REPLACE_DRAINING);
+    clr_pool_drop_zygote(&pool->next_zygote);
     for (unsigned i = 0; i < pool->options.workers; i++) {
         clr_process_t *p = pool->places[i].next;
         if (!p)
@@ -137,10 +138,10 @@ static void on_deadline(clr_timer_t *t)
     check_done(pool);
 }
 
-static void start_next(clr_place_t *place)
+static void start_next(clr_place_t *place, clr_zygote_t *zygote)
 {
     clr_pool_t *pool = place->pool;
-    place->next = clr_process_start(pool->gw, &pool->options, place->number, true,
+    place->next = clr_process_start(pool->gw, &pool->options, place->number, zygote, true,
                                     &clr_pool_process_ops, place);
 }
 
@@ -168,8 +169,9 @@ void clr_pool_replace_all(clr_pool_t *pool, const char *why)
                  pool->options.workers == 1 ? "" : "s", pool->options.workers == 1 ? "s" : "");
     r->all = true;
     begin(pool, why);
+    pool->next_zygote = clr_pool_start_zygote(pool);
     for (unsigned i = 0; i < pool->options.workers; i++)
-        start_next(&pool->places[i]);
+        start_next(&pool->places[i], pool->next_zygote);
 }
 
 bool clr_replace_one(clr_pool_t *pool, size_t index, const char *why)
@@ -180,7 +182,7 @@ bool clr_replace_one(clr_pool_t *pool, size_t index, const char *why)
                  pool->places[index].number, clr_process_last_pid(pool->places[index].now));
     pool->replace.all = false;
     begin(pool, why);
-    start_next(&pool->places[index]);
+    start_next(&pool->places[index], clr_pool_zygote(pool));
     return true;
 }
 
@@ -221,6 +223,11 @@ void clr_replace_on_ready(clr_pool_t *pool)
     for (unsigned i = 0; i < pool->options.workers; i++) {
         if (pool->places[i].next)
             take_over(&pool->places[i]);
+    }
+    if (r->all) {
+        clr_pool_drop_zygote(&pool->zygote);
+        pool->zygote = pool->next_zygote;
+        pool->next_zygote = NULL;
     }
     pool->last_failure = 0;
     clr_log_info(LOG, "%s: the new %s over after %u ms; clients move when they are idle", r->why,

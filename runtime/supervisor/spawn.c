@@ -7,7 +7,7 @@
 #include "clrun/version.h"
 #include "proto/json.h"
 
-void clr_spawn_bootstrap(clr_buf_t *out, const char *package)
+void clr_spawn_bootstrap(clr_buf_t *out, const char *package, const char *entry)
 {
     clr_buf_append_str(out, CLR_STR("import os, sys; sys.path.insert(0, os.fsdecode(b'"));
     for (const unsigned char *p = (const unsigned char *)package; *p; p++) {
@@ -16,7 +16,7 @@ void clr_spawn_bootstrap(clr_buf_t *out, const char *package)
         else
             clr_buf_putc(out, (char)*p);
     }
-    clr_buf_append_str(out, CLR_STR("')); from clrun._worker import main; main(3, 4)"));
+    clr_buf_printf(out, "')); from clrun.%s", entry);
 }
 
 static void append_member(clr_buf_t *out, const char *name, const char *value)
@@ -48,12 +48,13 @@ void clr_spawn_config(clr_buf_t *out, const clr_pool_options_t *options, unsigne
     clr_buf_putc(out, '}');
 }
 
-int clr_spawn_process(uv_loop_t *loop, uv_process_t *process, const clr_pool_options_t *options,
-                      int link_fd, int watch_fd, uv_exit_cb on_exit)
+/* Starts the worker program with these as its descriptors from 3 on; the second may be -1. */
+static int spawn(uv_loop_t *loop, uv_process_t *process, const clr_pool_options_t *options,
+                 const char *entry, const int fds[2], uv_exit_cb on_exit)
 {
     char parent[16];
     clr_buf_t bootstrap = {0};
-    clr_spawn_bootstrap(&bootstrap, options->home->package);
+    clr_spawn_bootstrap(&bootstrap, options->home->package, entry);
     clr_buf_putc(&bootstrap, 0);
     snprintf(parent, sizeof(parent), "%d", (int)getpid());
     char *library = options->python->library;
@@ -64,18 +65,32 @@ int clr_spawn_process(uv_loop_t *loop, uv_process_t *process, const clr_pool_opt
         {.flags = UV_IGNORE},
         {.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO},
         {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-        {.flags = UV_INHERIT_FD, .data.fd = link_fd},
-        {.flags = UV_INHERIT_FD, .data.fd = watch_fd},
+        {.flags = UV_INHERIT_FD, .data.fd = fds[0]},
+        {.flags = UV_INHERIT_FD, .data.fd = fds[1]},
     };
-    uv_process_options_t spawn = {
+    uv_process_options_t spawn_options = {
         .file = options->home->worker,
         .args = args,
         .cwd = options->app->work_dir,
         .stdio = stdio,
-        .stdio_count = (int)clr_array_len(stdio),
+        .stdio_count = (int)clr_array_len(stdio) - (fds[1] < 0),
         .exit_cb = on_exit,
     };
-    int rc = uv_spawn(loop, process, &spawn);
+    int rc = uv_spawn(loop, process, &spawn_options);
     clr_buf_deinit(&bootstrap);
     return rc;
+}
+
+int clr_spawn_process(uv_loop_t *loop, uv_process_t *process, const clr_pool_options_t *options,
+                      int link_fd, int watch_fd, uv_exit_cb on_exit)
+{
+    return spawn(loop, process, options, "_worker import main; main(3, 4)",
+                 (int[2]){link_fd, watch_fd}, on_exit);
+}
+
+int clr_spawn_zygote(uv_loop_t *loop, uv_process_t *process, const clr_pool_options_t *options,
+                     int control_fd, uv_exit_cb on_exit)
+{
+    return spawn(loop, process, options, "_preload import main; main(3)", (int[2]){control_fd, -1},
+                 on_exit);
 }

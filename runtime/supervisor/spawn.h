@@ -9,8 +9,9 @@
 #include "base/buf.h"
 #include "supervisor/pool.h"
 
-/* The Python code that a worker runs. The path is quoted so that any bytes in it survive. */
-void clr_spawn_bootstrap(clr_buf_t *out, const char *package);
+/* The Python code that a worker runs: "from clrun." and entry, with the package on the path, which
+ * is quoted so that any bytes in it survive. */
+void clr_spawn_bootstrap(clr_buf_t *out, const char *package, const char *entry);
 
 /* The JSON of the CONFIG frame for worker `number`. */
 void clr_spawn_config(clr_buf_t *out, const clr_pool_options_t *options, unsigned number);
@@ -20,3 +21,9 @@ void clr_spawn_config(clr_buf_t *out, const clr_pool_options_t *options, unsigne
 CLR_NODISCARD int clr_spawn_process(uv_loop_t *loop, uv_process_t *process,
                                     const clr_pool_options_t *options, int link_fd, int watch_fd,
                                     uv_exit_cb on_exit);
+
+/* The same for the process that preloads the app (zygote.h), with its control socket as descriptor
+ * 3. */
+CLR_NODISCARD int clr_spawn_zygote(uv_loop_t *loop, uv_process_t *process,
+                                   const clr_pool_options_t *options, int control_fd,
+                                   uv_exit_cb on_exit);

@@ -5,7 +5,7 @@
 TEST(bootstrap_quotes_any_path)
 {
     clr_buf_t out = {0};
-    clr_spawn_bootstrap(&out, "/a b/it's\\\n\xc3\xa9");
+    clr_spawn_bootstrap(&out, "/a b/it's\\\n\xc3\xa9", "_worker import main; main(3, 4)");
     EXPECT_STR_C(
         clr_buf_str(&out),
         "import os, sys; sys.path.insert(0, os.fsdecode(b'/a b/it\\x27s\\x5c\\x0a\\xc3\\xa9')); "
