@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextvars import Context, copy_context
 
 TYPE_CHECKING = False
@@ -20,10 +19,12 @@ class Lane:
     on_error: told of the exception of a job; a cancelled one ends silently.
     """
 
+    __slots__ = ("_limit", "_on_error", "_waiting", "task")
+
     def __init__(self, limit: int, on_error: Callable[[BaseException], None]) -> None:
         self._limit = limit
         self._on_error = on_error
-        self._waiting: deque[tuple[Job, Context]] = deque()
+        self._waiting: list[tuple[Job, Context]] = []  # a deque is large when it is empty
         self.task: asyncio.Task[Any] | None = None
 
     def put(self, job: Job) -> bool:
@@ -51,7 +52,7 @@ class Lane:
             await asyncio.sleep(0)
 
     def _next(self) -> None:
-        job, context = self._waiting.popleft()
+        job, context = self._waiting.pop(0)
         loop = asyncio.get_running_loop()
         self.task = loop.create_task(job(), name="clrun-chat", context=context)
         self.task.add_done_callback(self._done)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections import deque
 from typing import Any
 
 from .emitter import BaseEmitter, Emitter
@@ -73,8 +72,8 @@ class BaseSession:
         self.mcp_sessions: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.messages: list[Message] = []
-        self.pending_writes: deque[Callable[[], Awaitable[Any]]] = deque()
-        self._writes = Lane(MOST_WRITES, lambda error: log_exception("while storing", error))
+        self.pending_writes: list[Callable[[], Awaitable[Any]]] = []
+        self._writes = Lane(MOST_WRITES, _on_store_error)
         self.emitter: BaseEmitter = self._make_emitter()
 
     def _make_emitter(self) -> BaseEmitter:
@@ -118,8 +117,9 @@ class BaseSession:
 
     def store_waiting(self) -> None:
         """The first interaction: store what waited for it, before all that comes."""
-        while self.pending_writes:
-            self._writes.put(self.pending_writes.popleft())
+        for write in self.pending_writes:
+            self._writes.put(write)
+        self.pending_writes.clear()
 
     async def stored(self) -> None:
         """Returns when all that was stored so far is."""
@@ -350,6 +350,10 @@ class SessionStore:
 def _language(environ: dict[str, Any]) -> str:
     accepted = str(environ.get("HTTP_ACCEPT_LANGUAGE") or "")
     return accepted.split(",")[0].split(";")[0].strip() or "en-US"
+
+
+def _on_store_error(error: BaseException) -> None:
+    log_exception("while storing", error)
 
 
 def _is_json(value: Any) -> bool:
