@@ -63,8 +63,7 @@ class BaseSession:
         self.user_env = user_env or {}
         self.client_type = client_type
         self.chat_profile = chat_profile
-        self.environ = environ or {}
-        self.language = _language(self.environ)
+        self.language = _language(environ or {})
         self.has_first_interaction = False
         self.chat_settings: dict[str, Any] = {}
         self.files: dict[str, dict[str, Any]] = {}
@@ -78,6 +77,11 @@ class BaseSession:
 
     def _make_emitter(self) -> BaseEmitter:
         return BaseEmitter(self)
+
+    @property
+    def environ(self) -> dict[str, Any]:
+        """The request that the client came with, as CGI has it. Empty without one."""
+        return {}
 
     @property
     def config(self) -> Config:
@@ -163,6 +167,7 @@ class Session(BaseSession):
     def __init__(self, *, sid: str, **fields: Any) -> None:
         super().__init__(**fields)
         self.sid: str | None = sid
+        self.last_sid = sid
         self.chat_started = False
         self.restored = False
         self.to_clear = False
@@ -177,6 +182,11 @@ class Session(BaseSession):
 
     def _make_emitter(self) -> Emitter:
         return Emitter(self)
+
+    @property
+    def environ(self) -> dict[str, Any]:
+        # Made when it is asked for: the gateway's request is smaller. Also while on_chat_end runs.
+        return self.runtime.server.get_environ(self.last_sid) or {}
 
     @property
     def _waits_for_user(self) -> bool:
@@ -276,13 +286,12 @@ class SessionStore:
         self._by_id[session.id] = session
         self._by_sid[session.sid] = session
 
-    def rebind(self, session: Session, sid: str, environ: dict[str, Any]) -> None:
+    def rebind(self, session: Session, sid: str) -> None:
         """The session's client is back, with this socket."""
         self._awaited_no_more(session)
         if session.sid is not None:
             self._by_sid.pop(session.sid, None)
-        session.sid = sid
-        session.environ = environ
+        session.sid = session.last_sid = sid
         session.restored = True
         self._by_sid[sid] = session
 

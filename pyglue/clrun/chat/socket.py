@@ -101,7 +101,7 @@ def _connect_handler(runtime: Runtime) -> Callable[..., Any]:
         session = runtime.sessions.get(fields["id"])
         if session is not None:
             _check_owner(session, user)
-            runtime.sessions.rebind(session, sid, environ)
+            runtime.sessions.rebind(session, sid)
             return
         missing = [k for k in runtime.config.project.user_env or () if k not in fields["user_env"]]
         if missing:

@@ -196,13 +196,23 @@ def test_a_new_socket_of_the_same_session(chat):
 
 def test_the_end_of_a_session(chat):
     ended = []
-    cl.on_chat_end(lambda: ended.append(cl.user_session.get("x")))
+
+    @cl.on_chat_end
+    async def end():
+        assert cl.context.session.environ["REQUEST_METHOD"] == "GET"
+        ended.append(cl.user_session.get("x"))
+
     cl.on_message(lambda: cl.user_session.set("x", 5))
     page = chat.page()
     page.say("x")
     page.leave()
     chat.gateway.until(lambda: ended)
-    assert ended == [5] and page.session is not None and page.session.expiry is not None
+    assert (
+        ended == [5]
+        and page.session.environ == {}
+        and page.session is not None
+        and page.session.expiry is not None
+    )
 
 
 def test_a_session_nobody_comes_back_to(chat):
