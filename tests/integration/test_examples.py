@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from harness import ROOT
+from test_chat_socket import page as chat_page
 from test_js_clients import JS, node
 from wire import CONNECT_ERROR, Client, Http
 
@@ -34,7 +35,7 @@ def fastapi(clrun_module):
 
 def test_every_example_is_tested():
     apps = {path.parent.name for path in EXAMPLES.glob("*/app.py")}
-    assert apps == {"echo", "chatroom", "fastapi"}
+    assert apps == {"chat", "chatroom", "echo", "fastapi"}
     assert all((EXAMPLES / name / "README.md").is_file() for name in apps)
 
 
@@ -157,3 +158,24 @@ async def test_chatroom_in_a_browser(chatroom):
     if browser is None or not (JS / "node_modules" / "playwright-core").is_dir():
         pytest.skip("needs chromium and `npm ci` in tests/integration/js")
     await node("chatroom.mjs", "talk", chatroom.url, browser, seconds=100)
+
+
+async def test_chat(clrun, tmp_path):
+    program = clrun(EXAMPLES / "chat" / "app.py", env={"CHAINLIT_APP_ROOT": str(tmp_path)})
+    async with Http(program.url) as http:
+        page = await http.request("GET", "/")
+        assert page.status == 200 and page.headers["Content-Type"].startswith("text/html")
+        settings = await http.request("GET", "/project/settings?language=en-US")
+        labels = [starter["label"] for starter in json.loads(settings.body)["starters"]]
+        assert labels == ["A question", "A poem"]
+    async with chat_page(program) as one:
+        await one.say("Why is the sea salt?")
+        answer = (
+            "You wrote **5** words, because of _salt_.\n\n Read backwards they are:\n\n "
+            "\n- salt \n- sea \n- the \n- is \n- Why "
+        )
+        await one.until_text(answer)
+        await one.until(lambda: one.events[-1] == ("task_end", {}))
+        steps = [step for step in one.told("update_message") if step["name"] == "count"]
+        assert json.loads(steps[-1]["output"]) == {"words": 5, "characters": 20}
+        assert [action["name"] for action in one.told("action")] == ["louder"]
