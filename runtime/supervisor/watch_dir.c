@@ -67,6 +67,35 @@ static void push_file(listing_t *l, const char *name, const struct stat *st)
     l->files[l->count++] = (clr_watch_file_t){clr_xstrdup(clr_str_c(name)), stamp_of(st)};
 }
 
+static void want_reading(clr_watch_t *w, clr_watch_dir_t *dir, uint64_t since_ns)
+{
+    w->unread += !dir->unread;
+    dir->unread = true;
+    dir->since_ns = since_ns;
+}
+
+/* A directory that is read, and watched if it is not yet, when settle() comes. NULL: too many. */
+static clr_watch_dir_t *find_or_make(clr_watch_t *w, const char *path, bool tree, uint64_t since_ns)
+{
+    clr_watch_dir_t *dir = clr_map_get(&w->by_path, clr_str_c(path));
+    if (dir) {
+        if (tree && !dir->tree)
+            want_reading(w, dir, since_ns);
+        dir->tree |= tree;
+        return dir;
+    }
+    if (w->by_path.count >= DIRS_MAX)
+        return NULL;
+    dir = clr_xcalloc(1, sizeof(*dir));
+    dir->path = clr_xstrdup(clr_str_c(path));
+    dir->tree = tree;
+    dir->wd = -1;
+    clr_map_put(&w->by_path, clr_str_c(dir->path), dir);
+    clr_list_push_back(&w->dirs, &dir->node);
+    want_reading(w, dir, since_ns);
+    return dir;
+}
+
 /* One entry: a file that counts goes into the listing (NULL: is only noted if it was changed since
  * then), a directory of a tree is watched from now on. */
 static void take_entry(clr_watch_t *w, const clr_watch_dir_t *dir, const struct dirent *entry,
@@ -85,7 +114,7 @@ static void take_entry(clr_watch_t *w, const clr_watch_dir_t *dir, const struct 
     if (S_ISDIR(st.st_mode)) {
         /* Links to directories may lead round in a circle. */
         if (entry->d_type != DT_LNK && may_be_dir && clr_watch_descends(path, entry->d_name))
-            clr_watch_dir_add(w, path, true, false, since_ns);
+            find_or_make(w, path, true, since_ns);
     } else if (counts && l) {
         push_file(l, entry->d_name, &st);
     } else if (counts && mtime_ns(&st) + STAMP_SLACK_NS >= since_ns) {
@@ -122,13 +151,18 @@ static void compare(clr_watch_t *w, const clr_watch_dir_t *dir, const listing_t 
     while (i < dir->file_count || j < now->count) {
         const clr_watch_file_t *old = i < dir->file_count ? &dir->files[i] : NULL;
         const clr_watch_file_t *new = j < now->count ? &now->files[j] : NULL;
-        int order = !old ? 1 : !new ? -1 : strcmp(old->name, new->name);
-        if (order < 0)
+        if (!new || (old && strcmp(old->name, new->name) < 0)) {
             clr_watch_note(w, dir, old->name, true);
-        else if (order > 0 || old->stamp != new->stamp)
+            i++;
+        } else if (!old || strcmp(old->name, new->name) > 0) {
             clr_watch_note(w, dir, new->name, false);
-        i += order <= 0;
-        j += order >= 0;
+            j++;
+        } else {
+            if (old->stamp != new->stamp)
+                clr_watch_note(w, dir, new->name, false);
+            i++;
+            j++;
+        }
     }
 }
 
@@ -219,28 +253,34 @@ static void attach(clr_watch_t *w, clr_watch_dir_t *dir, uint64_t since_ns)
         arm_poll(w, REST_LEAST_MS);
 }
 
+/* Directories that were met while others were read; a tree may be deep, so not one within the
+ * other.
+ */
+static void settle(clr_watch_t *w)
+{
+    while (w->unread > 0) {
+        clr_list_each(node, &w->dirs)
+        {
+            clr_watch_dir_t *dir = clr_container_of(node, clr_watch_dir_t, node);
+            if (!dir->unread)
+                continue;
+            dir->unread = false;
+            w->unread--;
+            if (dir->state == CLR_WATCH_MISSING)
+                attach(w, dir, dir->since_ns);
+            else
+                read_entries(w, dir, NULL, dir->since_ns);
+        }
+    }
+}
+
 clr_watch_dir_t *clr_watch_dir_add(clr_watch_t *w, const char *path, bool tree, bool is_root,
                                    uint64_t since_ns)
 {
-    clr_watch_dir_t *dir = clr_map_get(&w->by_path, clr_str_c(path));
-    if (dir) {
-        bool grows = tree && !dir->tree;
+    clr_watch_dir_t *dir = find_or_make(w, path, tree, since_ns);
+    if (dir)
         dir->is_root |= is_root;
-        dir->tree |= tree;
-        if (grows && dir->state != CLR_WATCH_MISSING)
-            read_entries(w, dir, NULL, since_ns);
-        return dir;
-    }
-    if (w->by_path.count >= DIRS_MAX)
-        return NULL;
-    dir = clr_xcalloc(1, sizeof(*dir));
-    dir->path = clr_xstrdup(clr_str_c(path));
-    dir->tree = tree;
-    dir->is_root = is_root;
-    dir->wd = -1;
-    clr_map_put(&w->by_path, clr_str_c(dir->path), dir);
-    clr_list_push_back(&w->dirs, &dir->node);
-    attach(w, dir, since_ns);
+    settle(w);
     return dir;
 }
 
@@ -256,6 +296,7 @@ static void unsubscribe(clr_watch_t *w, clr_watch_dir_t *dir)
 void clr_watch_dir_free(clr_watch_t *w, clr_watch_dir_t *dir)
 {
     unsubscribe(w, dir);
+    w->unread -= dir->unread;
     clr_map_remove(&w->by_path, clr_str_c(dir->path));
     clr_list_remove(&dir->node);
     free_files(dir->files, dir->file_count);
@@ -267,6 +308,7 @@ void clr_watch_dir_descend(clr_watch_t *w, const clr_watch_dir_t *dir)
 {
     if (dir->tree && dir->state != CLR_WATCH_MISSING)
         read_entries(w, dir, NULL, UINT64_MAX);
+    settle(w);
 }
 
 void clr_watch_dir_lost(clr_watch_t *w, clr_watch_dir_t *dir)
@@ -323,6 +365,8 @@ void clr_watch_look(clr_watch_t *w)
     clr_list_each(node, &w->dirs)
     {
         clr_watch_dir_t *dir = clr_container_of(node, clr_watch_dir_t, node);
+        if (dir->unread)
+            continue;
         if (dir->state == CLR_WATCH_POLLED)
             look_through(w, dir);
         else if (dir->state == CLR_WATCH_MISSING)
@@ -332,6 +376,8 @@ void clr_watch_look(clr_watch_t *w)
         else
             again |= dir->state != CLR_WATCH_NOTIFIED;
     }
+    settle(w);
+    again |= clr_timer_is_active(&w->poll_timer);
     uint64_t rest_ms = (cpu_ns() - began) * REST_FACTOR / 1000000;
     if (rest_ms < REST_LEAST_MS)
         rest_ms = REST_LEAST_MS;

@@ -30,6 +30,8 @@ typedef struct clr_watch_dir {
     clr_watch_state_t state;
     bool tree;               /* all files count, and the directories in it */
     bool is_root;            /* was asked for: kept when it vanishes */
+    bool unread;             /* it, and what is in it, is yet to be seen to … */
+    uint64_t since_ns;       /* … as to files that were saved after this */
     int wd;                  /* of inotify, or -1 */
     clr_watch_file_t *files; /* sorted; what was there last, while polled */
     size_t file_count;
@@ -47,6 +49,7 @@ struct clr_watch {
     uv_poll_t handle;
     clr_list_t dirs; /* clr_watch_dir_t.node */
     clr_map_t by_path;
+    size_t unread; /* of them */
     clr_timer_t poll_timer;
     clr_timer_t report_timer;
     uint64_t first_ms; /* of what is to be reported */
