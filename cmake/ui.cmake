@@ -1,5 +1,5 @@
 # Run by the build: the chat's page, made by Node of UI into UI/dist, once for all build trees, and
-# copied from there into DIR. Where there is no Node 20, no npm or no network the build goes on: a
+# copied from there into DIR. Where there is no Node 18, no npm or no network the build goes on: a
 # chat then says that its page is missing. Quiet when both are up to date.
 #
 #   cmake -DUI=… -DDIR=… -P ui.cmake
@@ -44,8 +44,8 @@ if(NOT built STREQUAL sum)
     if(NODE)
         execute_process(COMMAND ${NODE} -p process.versions.node OUTPUT_VARIABLE version)
     endif()
-    if(NOT NPM OR version VERSION_LESS 20)
-        message("The chat's page needs Node 20 or newer with npm to be built: clrun is made without it.")
+    if(NOT NPM OR version VERSION_LESS 18)
+        message("The chat's page needs Node 18 or newer with npm to be built: clrun is made without it.")
         return()
     endif()
     file(SHA256 ${UI}/package-lock.json wanted)

@@ -6,15 +6,26 @@ import { Button } from './kit';
 import { ENDPOINT } from './route';
 import { useTheme } from './theme';
 
-const REASONS: Record<string, string> = {
-  default: 'Unable to sign in',
-  credentialssignin: 'The name and the password do not match an account.',
-};
+// The texts' keys: a reason comes in any case.
+const REASONS = [
+  'signin',
+  'oauthSignin',
+  'redirectUriMismatch',
+  'oauthCallback',
+  'oauthCreateAccount',
+  'emailCreateAccount',
+  'callback',
+  'oauthAccountNotLinked',
+  'emailSignin',
+  'emailVerify',
+  'credentialsSignin',
+  'sessionRequired',
+];
 
 function explain(t: Translate, reason: string): string {
-  const key = reason.toLowerCase();
-  const english = REASONS[key] ?? REASONS.default;
-  return t(`auth.login.errors.${key === 'credentialssignin' ? 'credentialsSignin' : key}`, english);
+  const key = REASONS.find((one) => one.toLowerCase() === reason.toLowerCase()) ?? 'default';
+  const wrong = key === 'credentialsSignin';
+  return t(`auth.login.errors.${key}`, wrong ? 'Name or password is wrong' : 'You could not be logged in');
 }
 
 const NAMES: Record<string, string> = { github: 'GitHub', gitlab: 'GitLab', 'azure-ad': 'Microsoft', 'azure-ad-hybrid': 'Microsoft' };

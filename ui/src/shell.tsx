@@ -2,9 +2,9 @@
 import {
   chatProfileState,
   currentThreadIdState,
+  firstUserInteraction,
   useAuth,
   useChatInteract,
-  useChatMessages,
   useConfig,
 } from '@chainlit/react-client';
 import { BookOpen, KeyRound, LogOut, Moon, PanelLeft, Sun, SunMoon, SquarePen } from 'lucide-react';
@@ -124,7 +124,7 @@ function Head({ toggle }: { toggle: ReactNode }) {
 function NewChat() {
   const t = useText();
   const { config } = useConfig();
-  const { messages } = useChatMessages();
+  const begun = useRecoilValue(firstUserInteraction) !== undefined;
   const start = useNewChat();
   const [asking, setAsking] = useState(false);
   const label = t('navigation.newChat.button', 'New chat');
@@ -132,7 +132,7 @@ function NewChat() {
   const asks = (config?.ui as { confirm_new_chat?: boolean }).confirm_new_chat !== false && !config?.dataPersistence;
   return (
     <>
-      <IconButton label={label} onClick={() => (asks && messages.length ? setAsking(true) : start())}>
+      <IconButton label={label} onClick={() => (asks && begun ? setAsking(true) : start())}>
         <SquarePen />
       </IconButton>
       <Modal

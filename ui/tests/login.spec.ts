@@ -17,7 +17,7 @@ test('a wrong password is told, a right one lets in, logging out puts out', asyn
   await page.getByLabel('Name or e-mail').fill('ada');
   await page.getByLabel('Password').fill('nonsense');
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await expect(page.getByRole('alert')).toContainText('do not match');
+  await expect(page.getByRole('alert')).toContainText('is wrong');
   errors.length = 0; // the browser's own of a 401
   await page.getByLabel('Password').fill('wonder');
   await page.getByRole('button', { name: 'Sign in' }).click();

@@ -16,8 +16,8 @@ import {
   type IStep,
 } from '@chainlit/react-client';
 import { ArrowDown } from 'lucide-react';
-import { useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react';
-import { useRecoilState, useRecoilValue, useSetRecoilState } from 'recoil';
+import { memo, useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react';
+import { useRecoilCallback, useRecoilState, useRecoilValue, useSetRecoilState } from 'recoil';
 
 import { SidePanel } from '../elements/SidePanel';
 import { useText } from '../i18n';
@@ -25,6 +25,7 @@ import { IconButton } from '../kit';
 import { go } from '../route';
 import { toast } from '../toast';
 import { ConnectionBanner, RefreshNotice } from './Banner';
+import { useBridge } from './bridge';
 import { Composer } from './Composer';
 import { ChatContext, feature, grouped, type Chat } from './context';
 import { useFrame } from './frame';
@@ -142,13 +143,20 @@ function useSideElements() {
 }
 
 /** Says the last answer to a screen reader when it is whole, not token by token. */
-function Announcer({ messages, loading }: { messages: IStep[]; loading: boolean }) {
+function Announcer() {
+  const { loading } = useChatData();
   const [said, setSaid] = useState('');
   const was = useRef(loading);
+  const read = useRecoilCallback(
+    ({ snapshot }) =>
+      () =>
+        lastAnswer(snapshot.getLoadable(messagesState).contents as IStep[])?.output ?? '',
+    [],
+  );
   useEffect(() => {
-    if (was.current && !loading) setSaid(lastAnswer(messages)?.output ?? '');
+    if (was.current && !loading) setSaid(read());
     was.current = loading;
-  }, [loading, messages]);
+  }, [loading, read]);
   return (
     <div className="unseen" aria-live="polite">
       {said}
@@ -164,15 +172,34 @@ function lastAnswer(steps: IStep[]): IStep | undefined {
   return undefined;
 }
 
+/** The only part that every token draws anew. */
+function Conversation({ interacted }: { interacted: boolean }) {
+  const t = useText();
+  const shown = useFrame(useRecoilValue(messagesState));
+  const empty = shown.length === 0 || (!interacted && shown.every((step) => !step.steps?.length && !step.output));
+  return (
+    <>
+      {empty && <Welcome />}
+      <Log steps={shown} label={t('navigation.header.chat', 'Chat')} />
+    </>
+  );
+}
+
+const Log = memo(function Log({ steps, label }: { steps: IStep[]; label: string }) {
+  return (
+    <div role="log" aria-live="off" aria-label={label}>
+      <Nodes steps={steps} />
+    </div>
+  );
+});
+
 export function ChatPage() {
   const t = useText();
   const chat = useChatValue();
-  const messages = useRecoilValue(messagesState);
-  const shown = useFrame(messages);
   const interacted = useRecoilValue(firstUserInteraction) !== undefined;
-  const { loading } = useChatData();
   const [settings, setSettings] = useState(false);
   const { side, close } = useSideElements();
+  useBridge();
   const [problem, setProblem] = useRecoilState(resumeThreadErrorState);
   const follows = chat ? feature(chat.config, 'assistant_message_autoscroll', true) : true;
   const { outer, inner, away, toEnd } = useStick(follows);
@@ -185,7 +212,6 @@ export function ChatPage() {
   }, [problem, setProblem]);
 
   if (!chat) return null;
-  const empty = shown.length === 0 || (!interacted && shown.every((step) => !step.steps?.length && !step.output));
   return (
     <ChatContext.Provider value={chat}>
       <div className={chat.config.ui.layout === 'wide' ? 'chat wide' : 'chat'}>
@@ -193,10 +219,7 @@ export function ChatPage() {
           <ConnectionBanner />
           <div className="scroll" ref={outer}>
             <div className="column" ref={inner}>
-              {empty && <Welcome />}
-              <div role="log" aria-live="off" aria-label={t('navigation.header.chat', 'Chat')}>
-                <Nodes steps={shown} />
-              </div>
+              <Conversation interacted={interacted} />
             </div>
           </div>
           <div className="foot column">
@@ -209,7 +232,7 @@ export function ChatPage() {
             <TaskList />
             <Composer onSettings={() => setSettings(true)} onSent={toEnd} canStop={interacted} />
           </div>
-          <Announcer messages={messages} loading={loading} />
+          <Announcer />
         </main>
         {side && <SidePanel title={side.title} elements={side.elements} onClose={close} />}
       </div>
