@@ -11,6 +11,7 @@ import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from .errors import logger
 
@@ -182,6 +183,7 @@ class Config:
         path = next(present, None)
         if path is not None:
             config.read(path)
+        config.project.allow_origins += _public_origin()
         if config.features.spontaneous_file_upload is None and (
             path is None or path.name == "clrun.toml"
         ):  # apps written for Chainlit say what they want
@@ -244,6 +246,12 @@ class Config:
                 },
             )
         return self._by_profile[name]
+
+
+def _public_origin() -> list[str]:
+    """Where users see the app, which a proxy may keep from the requests: that of CLRUN_URL."""
+    parts = urlsplit(env("URL") or "")
+    return [f"{parts.scheme}://{parts.netloc}"] if parts.scheme and parts.netloc else []
 
 
 def _overridden(settings: Any, overrides: Any, where: str) -> Any:

@@ -28,6 +28,11 @@ def test_defaults_need_no_file(chat):
     assert config.client_features()["mcp"]["enabled"] is False
 
 
+def test_the_public_address_is_an_origin_of_its_own(load, monkeypatch):
+    monkeypatch.setenv("CLRUN_URL", "https://public.test/chat/")
+    assert load().project.allow_origins == ["https://public.test"]
+
+
 def test_clrun_toml_comes_before_the_other(load):
     old = load('[UI]\nname = "old"\n[meta]\ngenerated_by = "2.0"\n', ".chainlit/config.toml")
     assert old.ui.name == "old"

@@ -169,6 +169,9 @@ def test_our_page_may_not_evaluate_code(chat):
     assert "unsafe-eval" not in policy
     assert "script-src 'self' 'nonce-" in policy
     assert "frame-ancestors 'self'" in policy
+    assert "connect-src 'self' ws://chat.test wss://chat.test https:;" in policy
+    odd = chat.get("/", headers={"host": "x;script-src *"}).headers["content-security-policy"]
+    assert "connect-src 'self' https:;" in odd
 
 
 def test_the_page_is_read_again_when_it_changes(chat):

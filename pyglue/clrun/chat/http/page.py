@@ -25,6 +25,7 @@ STYLES = "<!-- CSS INJECTION PLACEHOLDER -->"
 _FONTS = re.compile(r"<!-- FONT START -->.*?<!-- FONT END -->", re.DOTALL)
 _SCRIPT = re.compile(r"<script(?![^>]*\snonce=)", re.IGNORECASE)
 _ABSOLUTE = re.compile(r'\b(href|src)="/(?!/)')
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 _AVATAR = re.compile(r"[A-Za-z0-9_ .-]{1,200}")
 _BUILTIN = Path(__file__).with_name("index.html")
 # Ours, beside the package: lib/clrun/ui.
@@ -108,13 +109,15 @@ class Page:
             text = _ABSOLUTE.sub(lambda found: f'{found[1]}="{prefix}/', text)
         headers = {
             "Cache-Control": "no-store",
-            "Content-Security-Policy": self._policy(config, nonce, fonts),
+            "Content-Security-Policy": self._policy(
+                config, nonce, fonts, request.headers.get("host", "")
+            ),
             "Referrer-Policy": "strict-origin-when-cross-origin",
             "X-Content-Type-Options": "nosniff",
         }
         return HTMLResponse(text, headers=headers)
 
-    def _policy(self, config: Config, nonce: str, fonts: Any) -> str:
+    def _policy(self, config: Config, nonce: str, fonts: Any, host: str) -> str:
         """What the page may load and run. A page that is not ours may also evaluate code."""
         ui = config.ui
         scripts = ["'self'", f"'nonce-{nonce}'", *_origins(ui.custom_js)]
@@ -123,7 +126,11 @@ class Page:
         if isinstance(fonts, list):
             styles += _origins(*map(str, fonts))
             font_sources.append("https:")
+        # Older browsers take WebSockets for another origin. Elements may lie elsewhere.
+        sockets = [f"ws://{host}", f"wss://{host}"] if _HOST.fullmatch(host) else []
+        connections = ["'self'", *sockets, "https:"]
         if not self.is_own:
+            connections += ["ws:", "wss:", "http:"]
             scripts.append("'unsafe-eval'")
             styles.append("https:")
             font_sources.append("https:")
@@ -136,7 +143,7 @@ class Page:
             "font-src": font_sources,
             "img-src": ["'self'", "data:", "blob:", "https:", "http:"],
             "media-src": ["'self'", "data:", "blob:", "https:", "http:"],
-            "connect-src": ["'self'", "ws:", "wss:", "https:", "http:"],
+            "connect-src": connections,
             "frame-src": ["'self'", "blob:", "https:"],
             "worker-src": ["'self'", "blob:"],
             "object-src": ["'none'"],
@@ -152,7 +159,7 @@ def _origins(*urls: str | None) -> list[str]:
     found = []
     for url in urls:
         parts = urlsplit(url or "")
-        if parts.scheme in ("http", "https") and re.fullmatch(r"[\w.:\[\]-]+", parts.netloc):
+        if parts.scheme in ("http", "https") and _HOST.fullmatch(parts.netloc):
             found.append(f"{parts.scheme}://{parts.netloc}")
     return found
 
