@@ -71,7 +71,7 @@ async def _github_emails(token: str) -> Any:
 async def _fetch(
     url: str, *, form: dict[str, str] | None = None, token: str | None = None
 ) -> dict[str, Any]:
-    """The answer's object; of a list {"list": …}."""
+    """The answer's object; of what is none, such as a list, {"list": …}."""
     headers = {"Accept": "application/json", "User-Agent": "clrun"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
@@ -81,7 +81,7 @@ async def _fetch(
         answer = json.loads(text)
     except (ValueError, RecursionError):
         answer = dict(parse_qsl(text))  # as some answer who do not heed Accept
-    return {"list": answer} if isinstance(answer, list) else answer
+    return answer if isinstance(answer, dict) else {"list": answer}
 
 
 def _request(url: str, headers: dict[str, str], body: bytes | None) -> str:
@@ -90,8 +90,8 @@ def _request(url: str, headers: dict[str, str], body: bytes | None) -> str:
 
     if not url.startswith(("https://", "http://")):
         raise OAuthError(f"not a URL of the web: {url!r:.200}")
-    request = urllib.request.Request(url, data=body, headers=headers)
     try:
+        request = urllib.request.Request(url, data=body, headers=headers)
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
             return response.read(MOST_ANSWER).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
