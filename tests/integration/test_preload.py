@@ -87,12 +87,14 @@ async def test_a_deploy_loads_anew(clrun, app):
     server = clrun(app(), "--preload", "--workers", 2, tolerate="Traceback.*")
     async with clients(server, 4) as everybody:
         before = await about(everybody[0])
+        old = os.pidfd_open(before["loaded_by"])
         app(2)
         server.signal(signal.SIGHUP)
         await server.logged_times("SIGHUP: done", 1, 20)
         after = [await about(client) for client in everybody]
         assert {each["version"] for each in after} == {2}
-        assert not alive(before["loaded_by"])
+        await wait_readable(old)
+        os.close(old)
         app(3, "raise ValueError('broken')")
         server.signal(signal.SIGHUP)
         await server.logged_times("SIGHUP: done", 2, 20)
