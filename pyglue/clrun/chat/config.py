@@ -181,13 +181,11 @@ class Config:
         config = cls() if root is None else cls(root=os.fspath(root))
         present = (path for name in FILES if (path := Path(config.root, name)).is_file())
         path = next(present, None)
+        if path is None or path.name == "clrun.toml":  # the other kind says all that it wants
+            config.features.spontaneous_file_upload = SpontaneousFileUpload(True, ["*/*"], 20, 500)
         if path is not None:
             config.read(path)
         config.project.allow_origins += _public_origin()
-        if config.features.spontaneous_file_upload is None and (
-            path is None or path.name == "clrun.toml"
-        ):  # apps written for Chainlit say what they want
-            config.features.spontaneous_file_upload = SpontaneousFileUpload(True, ["*/*"], 20, 500)
         return config
 
     def read(self, path: Path) -> None:

@@ -21,6 +21,7 @@ def chat(tmp_path, monkeypatch):
     monkeypatch.setattr(_registry, "_state", _registry._State())
     runtime.reset()
     one = Chat(tmp_path)
+    one.store_in(None)
 
     @one.cl.on_message
     async def on_message(message):

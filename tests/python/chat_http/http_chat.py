@@ -52,6 +52,11 @@ class Chat:
         self.write(name, text)
         self.runtime.config = Config.load()
 
+    def store_in(self, layer):
+        """The data layer; None for none, where the built-in one would be on."""
+        self.runtime._data_layer = layer
+        self.runtime._data_layer_known = True
+
     def session(self, id="session-of-the-test-1", user=None, **fields):
         """A session whose client is away: what it is told, nobody hears."""
         from clrun.chat.session import Session

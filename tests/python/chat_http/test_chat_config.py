@@ -73,6 +73,8 @@ def test_unknown_keys_are_warned_of(load, caplog):
 def test_accept_may_be_a_table_of_extensions(load):
     config = load('[features.spontaneous_file_upload.accept]\n"image/*" = [".png"]\n')
     assert config.features.spontaneous_file_upload.accept == {"image/*": [".png"]}
+    assert config.features.spontaneous_file_upload.enabled is True
+    assert config.features.spontaneous_file_upload.max_size_mb == 500
 
 
 class Profile:

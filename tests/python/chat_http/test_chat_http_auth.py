@@ -265,7 +265,7 @@ class Layer:
 
 def test_users_are_stored_and_found(chat, caplog):
     layer = Layer(chat)
-    chat.cl.data_layer(lambda: layer)
+    chat.store_in(layer)
     chat.with_password()
     chat.log_in_as("ada", display_name="Ada")
     found = chat.get("/user").json()

@@ -62,7 +62,7 @@ class Layer:
 @pytest.fixture
 def layer(chat):
     one = Layer()
-    chat.cl.data_layer(lambda: one)
+    chat.store_in(one)
     chat.with_password()
     chat.log_in_as("ada")
     return one
@@ -202,7 +202,6 @@ def test_feedback_in_sessions_of_others(chat, layer):
 def test_nothing_is_stored_without_a_data_layer(chat):
     chat.with_password()
     chat.log_in_as("ada")
-    chat.runtime._data_layer_known = True
     answers = [
         chat.post("/project/threads", json={"pagination": {"first": 1}}),
         chat.get("/project/thread/x"),
