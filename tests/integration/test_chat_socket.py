@@ -69,7 +69,7 @@ class Page:
         for event, *args in self.events:
             if event in ("new_message", "update_message", "stream_start"):
                 shown[args[0]["id"]] = dict(args[0])
-            elif event == "stream_token":
+            elif event == "stream_token" and args[0]["id"] in shown:  # others: as a page, none
                 shown[args[0]["id"]]["output"] += args[0]["token"]
         return [step["output"] for step in shown.values() if "message" in step["type"]]
 
