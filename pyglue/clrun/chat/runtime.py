@@ -127,11 +127,20 @@ class Runtime:
 
     @property
     def data_layer(self) -> Any:
-        """What @data_layer gave, asked once a process. None: nothing is stored."""
+        """What @data_layer gave, asked once a process, else the built-in one if that is on.
+
+        None: nothing is stored. ValueError: as of CLRUN_DATABASE_URL.
+        """
         if not self._data_layer_known:
             factory = self.callbacks.get("data_layer")
-            self._data_layer = None if factory is None else factory.fn()
-            self._data_layer_known = True
+            if factory is not None:
+                self._data_layer = factory.fn()
+            else:
+                from .data import built_in
+
+                self._data_layer = built_in(self)
+            # Without one, the next load of the app may bring a way to log in.
+            self._data_layer_known = factory is not None or self._data_layer is not None
         return self._data_layer
 
 

@@ -23,8 +23,11 @@ def application(inner: Any, ui: str | None = None) -> Any:
     if not callbacks:
         return inner
     from .auth import fault
+    from .data import fault as data_fault
 
     why = callbacks.fault() or fault(callbacks.wants_login)
+    if why is None and not callbacks.has("data_layer"):
+        why = data_fault()
     if why is not None:
         raise ChatError(why)
     try:

@@ -135,7 +135,7 @@ class ThreadDict(TypedDict, total=False):
 
 @dataclass
 class Pagination(_Shape):
-    """first: how many. cursor: the id of the last thread of the page before."""
+    """first: how many. cursor: endCursor of the page before."""
 
     first: int
     cursor: str | None = None
@@ -152,7 +152,7 @@ class ThreadFilter(_Shape):
 
 @dataclass
 class PageInfo(_Shape):
-    """Where a page lies: cursors are thread ids."""
+    """Where a page lies: cursors mean something to the data layer alone."""
 
     hasNextPage: bool
     startCursor: str | None

@@ -105,7 +105,10 @@ async def put_feedback(request: ChatRequest) -> Response:
         comment=take(data, "comment", str, "body.feedback", default=None),
     )
     await _check_thread(request, session, feedback.threadId)
-    feedback.id = await layer.upsert_feedback(feedback=feedback)
+    try:
+        feedback.id = await layer.upsert_feedback(feedback=feedback)
+    except ValueError as error:
+        raise HTTPException(404, f"The feedback is for nothing: {error}") from None
     callbacks = request.runtime.callbacks
     if callbacks.has("on_feedback"):
         if session is not None:

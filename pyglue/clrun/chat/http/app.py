@@ -60,6 +60,12 @@ def _table(files: Files) -> list[tuple[str, str, bool, Handler]]:
             USER,
             history.get_thread_element,
         ),
+        (
+            "GET",
+            "/project/thread/{thread_id}/element/{element_id}/file",
+            USER,
+            history.get_element_file,
+        ),
         ("PUT", "/project/thread", USER, history.rename_thread),
         ("DELETE", "/project/thread", USER, history.delete_thread),
         ("PUT", "/project/thread/share", USER, history.share_thread),

@@ -11,6 +11,7 @@ from ..clock import utc_now
 from ..errors import log_exception
 from ..threads import metadata_of
 from .common import JSON, ChatRequest, identifier_of, invalid, take, take_id
+from .responses import download
 
 MOST_LISTED = 100
 LONGEST_NAME = 1000
@@ -88,6 +89,23 @@ async def get_thread_element(request: ChatRequest) -> Response:
     if not element:
         raise HTTPException(404, "Element not found")
     return JSON(element)
+
+
+async def get_element_file(request: ChatRequest) -> Response:
+    """GET /project/thread/{id}/element/{element_id}/file: its bytes, for who may see the thread.
+
+    Data layers that keep the bytes themselves have get_element_file for it.
+    """
+    thread_id, layer = request.path_params["thread_id"], _layer(request)
+    try:
+        await check_author(request, thread_id)
+    except HTTPException:
+        await get_shared_thread(request)
+    find = getattr(layer, "get_element_file", None)
+    file = await find(thread_id, request.path_params["element_id"]) if find else None
+    if file is None:
+        raise HTTPException(404, "Element not found")
+    return await download(request, file.path, file.mime or None, file.name)
 
 
 async def rename_thread(request: ChatRequest) -> Response:
