@@ -24,7 +24,7 @@ _LIMIT = 48 * 1024  # of a message's text
 def main(fd):
     """Load the app, then fork as told, until the gateway is gone."""
     _worker.keep_to_this_process(fd)
-    _worker.tidy_path()
+    _worker.tidy_imports()
     control = socket.socket(fileno=fd)
     config = _read_config(control)
     sys.argv = [config["app"]]

@@ -10,7 +10,7 @@ import sys
 
 from _clrun import Link, load_module
 
-from . import __version__, _asgi, _registry
+from . import __version__, _asgi, _chainlit, _registry
 from .exceptions import AppNotFoundError
 
 # Kinds of Link.failed(): enum clr_failed in frames.h.
@@ -27,7 +27,7 @@ def main(fd, watch_fd=None, preloaded=None):
     keep_to_this_process(fd)
     if watch_fd is not None:
         keep_to_this_process(watch_fd)
-    tidy_path()
+    tidy_imports()
     link = Link(fd)
     link.hello(sys.version.split()[0], __version__)
     config = link.read_config()
@@ -49,12 +49,14 @@ def keep_to_this_process(fd):
     os.register_at_fork(after_in_child=after_fork_in_child)
 
 
-def tidy_path():
-    """sys.path as `python app.py` has it; our own folder, then what the chat uses, behind it all."""
+def tidy_imports():
+    """What can be imported: as `python app.py` has it; our own folder, then what the chat uses, and
+    the name `chainlit`, behind it all."""
     package = os.path.dirname(os.path.dirname(__file__))
     vendor = os.path.join(os.path.dirname(package), "vendor")
     sys.path[:] = [entry for entry in sys.path if entry not in ("", package, vendor)]
     sys.path += (package, vendor)
+    _chainlit.install()
 
 
 def flush():

@@ -189,3 +189,30 @@ async def test_sessions_live_on_when_the_app_is_edited(clrun, tmp_path):
         await one.until(lambda: one.told("clrun:refresh"))
         await one.say("x")
         await one.until_text("new 2")
+
+
+async def test_an_app_that_was_written_for_chainlit(clrun, tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text(
+        textwrap.dedent(
+            """
+            import chainlit as cl
+            from chainlit.input_widget import Slider
+
+            @cl.on_chat_start
+            async def start():
+                settings = await cl.ChatSettings([Slider(id="n", label="N", initial=2, max=9)]).send()
+                cl.user_session.set("n", settings["n"])
+                await cl.Message(content="welcome").send()
+
+            @cl.on_message
+            async def main(message: cl.Message):
+                await cl.Message(content=message.content * cl.user_session.get("n")).send()
+            """
+        )
+    )
+    server = clrun(app, cwd=tmp_path)
+    async with page(server) as one:
+        await one.until_text("welcome")
+        await one.say("ab")
+        await one.until_text("abab")
