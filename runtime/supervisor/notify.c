@@ -17,6 +17,9 @@
 
 #define LOG "notify"
 
+/* How long until a message that found the manager's queue full is tried again. */
+#define RETRY_MS 20
+
 /* More than the time that was promised, so that nobody is killed on the last step. */
 #define STOP_RESERVE_MS 5000
 
@@ -27,20 +30,42 @@ struct clr_notify {
     socklen_t address_len;
     clr_timer_t watchdog;
     uint64_t watchdog_ms; /* half of what is asked for; 0: nothing is */
+    clr_timer_t retry;    /* runs while `state` could not be sent */
+    char state[512];      /* the last change of state */
 };
 
-static void send_text(clr_notify_t *n, const char *text)
+/* False when the manager's queue is full. */
+static bool send_text(clr_notify_t *n, const char *text)
 {
     ssize_t sent = sendto(n->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL,
                           (struct sockaddr *)&n->address, n->address_len);
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return false;
     if (sent < 0)
         clr_log_warn(LOG, "the service manager cannot be told: %s", strerror(errno));
+    return true;
 }
 
+/* A change of state must arrive; one that comes later takes the place of one that waits. */
+static void send_state(clr_notify_t *n)
+{
+    if (send_text(n, n->state))
+        clr_timer_stop(&n->retry);
+    else
+        clr_loop_timer_start(n->loop, &n->retry, RETRY_MS);
+}
+
+static void on_retry(clr_timer_t *t)
+{
+    send_state(clr_container_of(t, clr_notify_t, retry));
+}
+
+/* A sign of life that finds the queue full is not needed: there are others in it. */
 static void on_watchdog(clr_timer_t *t)
 {
     clr_notify_t *n = clr_container_of(t, clr_notify_t, watchdog);
-    send_text(n, "WATCHDOG=1");
+    if (!clr_timer_is_active(&n->retry))
+        (void)send_text(n, "WATCHDOG=1");
     clr_loop_timer_start(n->loop, t, n->watchdog_ms);
 }
 
@@ -86,6 +111,7 @@ clr_notify_t *clr_notify_open(clr_loop_t *loop)
         n->loop = loop;
         n->fd = -1;
         clr_timer_init(&n->watchdog, on_watchdog);
+        clr_timer_init(&n->retry, on_retry);
         n->watchdog_ms = watchdog_interval();
         if (parse_address(n, address))
             n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -96,8 +122,6 @@ clr_notify_t *clr_notify_open(clr_loop_t *loop)
         }
     }
     clean_environment();
-    if (n && n->watchdog_ms > 0)
-        clr_loop_timer_start(loop, &n->watchdog, n->watchdog_ms);
     return n;
 }
 
@@ -106,38 +130,40 @@ void clr_notify_close(clr_notify_t *n)
     if (!n)
         return;
     clr_timer_stop(&n->watchdog);
+    clr_timer_stop(&n->retry);
     close(n->fd);
     free(n);
 }
 
 void clr_notify_ready(clr_notify_t *n, const char *status)
 {
-    char text[512];
     if (!n)
         return;
-    snprintf(text, sizeof(text), "READY=1\nSTATUS=%.400s", status);
-    send_text(n, text);
+    snprintf(n->state, sizeof(n->state), "READY=1\nSTATUS=%.400s", status);
+    send_state(n);
+    /* The manager counts from its first READY on. */
+    if (n->watchdog_ms > 0 && !clr_timer_is_active(&n->watchdog))
+        clr_loop_timer_start(n->loop, &n->watchdog, n->watchdog_ms);
 }
 
 void clr_notify_reloading(clr_notify_t *n, const char *status)
 {
-    char text[512];
     struct timespec now;
     if (!n)
         return;
     clock_gettime(CLOCK_MONOTONIC, &now);
     uint64_t usec = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=%.400s", usec,
-             status);
-    send_text(n, text);
+    snprintf(n->state, sizeof(n->state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=%.400s",
+             usec, status);
+    send_state(n);
 }
 
 void clr_notify_stopping(clr_notify_t *n, uint64_t within_ms)
 {
-    char text[128];
     if (!n)
         return;
-    snprintf(text, sizeof(text), "STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+    snprintf(n->state, sizeof(n->state),
+             "STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=%" PRIu64,
              (within_ms + STOP_RESERVE_MS) * 1000);
-    send_text(n, text);
+    send_state(n);
 }

@@ -2,7 +2,8 @@
  * to the socket that NOTIFY_SOCKET names, and every half WATCHDOG_USEC a sign of life from the
  * loop.
  *
- * Without NOTIFY_SOCKET all calls do nothing. What cannot be sent is lost: nobody waits for it.
+ * Without NOTIFY_SOCKET all calls do nothing. A change of state that finds the manager's queue full
+ * is sent again a little later; nobody waits for it.
  *
  * Threads:  the loop's.
  * Lifetime: clr_notify_open() … clr_notify_close().

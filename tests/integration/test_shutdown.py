@@ -73,9 +73,11 @@ class Manager:
 
     def next(self):
         """The next message as a dictionary; signs of life are left out."""
-        while (message := self.read()) == {"WATCHDOG": "1"}:
-            pass
-        return message
+        end = time.monotonic() + scaled(10)
+        while time.monotonic() < end:
+            if (message := self.read()) != {"WATCHDOG": "1"}:
+                return message
+        raise AssertionError("nothing but signs of life")
 
     def read(self):
         return dict(line.split("=", 1) for line in self.socket.recv(4096).decode().splitlines())
@@ -119,6 +121,22 @@ def test_signs_of_life(clrun, manager):
     server.signal(signal.SIGCONT)
     manager.socket.settimeout(scaled(10))
     assert manager.read() == {"WATCHDOG": "1"}
+
+
+def test_a_change_of_state_waits_for_room(clrun, manager):
+    """A manager that is slow to read misses signs of life, but no change of state."""
+    filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    filler.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        for _ in range(10_000):
+            filler.sendto(b"FILLER=1", manager.socket.getsockname())
+    server = clrun("shutdown", env={**manager.env, "WATCHDOG_USEC": "40000"})
+    while (message := manager.read()) == {"FILLER": "1"}:
+        pass
+    assert message["READY"] == "1"
+    filler.close()
+    server.signal(signal.SIGTERM)
+    assert manager.next()["STOPPING"] == "1"
 
 
 def test_signs_of_life_of_another_process_are_not_ours(clrun, manager):
