@@ -43,9 +43,10 @@ def start(clrun, gate):
 async def blocked(server, what):
     """Waits for the report of something that fits; returns its match. A slow build may get the
     interpreter lock too late for the event's name: it tells the function's."""
+    name, at, place = what.partition(", at ")
     if TIME_SCALE > 1:
-        what = what.replace(", at ", r"|\S+\(\), at ")
-    return await server.logged(f"{BLOCKED}(?:{what})", 10)
+        name = rf"(?:{name}|\S+\(\))"
+    return await server.logged(f"{BLOCKED}{name}{at}{place}", 10)
 
 
 async def goes_on(server, report):
