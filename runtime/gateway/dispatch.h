@@ -7,6 +7,8 @@
  * A worker that falls behind is congested: above CLR_DISPATCH_HIGH bytes its clients are not read
  * any more, below CLR_DISPATCH_LOW they are again.
  *
+ * One worker is in worker.c, all of them and the choice among them in dispatch.c.
+ *
  * Threads:  the loop's.
  * Lifetime: a worker lives from clr_worker_attach() to its on_gone callback.
  */
