@@ -6,6 +6,7 @@ Everything has a default, so there need be no file. Read once, when the chat is 
 from __future__ import annotations
 
 import os
+import sys
 import types
 import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
@@ -151,9 +152,27 @@ class ChainlitConfigOverrides:
     project: ProjectSettings | dict[str, Any] | None = None
 
 
+# Of these one at least lies in the folder of an app that is more than its code.
+_MARKS = (*FILES, "chainlit.md", "public")
+
+
 def app_root() -> str:
-    """The folder that an app's files are looked for in: the working directory, if not told."""
-    return env("APP_ROOT") or os.getcwd()
+    """The folder that an app's files are looked for in.
+
+    The working directory, if not told; but the folder of the app's code if that alone has any.
+    """
+    told = env("APP_ROOT")
+    if told:
+        return told
+    here = os.getcwd()
+    folder = os.path.dirname(os.path.abspath(sys.argv[0]))
+    if not _is_marked(here) and _is_marked(folder):
+        return folder
+    return here
+
+
+def _is_marked(folder: str) -> bool:
+    return any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS)
 
 
 def env(name: str) -> str | None:

@@ -33,6 +33,26 @@ def test_the_public_address_is_an_origin_of_its_own(load, monkeypatch):
     assert load().project.allow_origins == ["https://public.test"]
 
 
+@pytest.mark.parametrize("mark", ["clrun.toml", ".chainlit/config.toml", "chainlit.md", "public/a"])
+def test_the_apps_folder_is_that_of_its_code_if_only_that_has_files(monkeypatch, tmp_path, mark):
+    from clrun.chat.config import app_root
+
+    here, code = tmp_path / "here", tmp_path / "code"
+    for name in ("CLRUN_APP_ROOT", "CHAINLIT_APP_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.argv", [str(code / "app.py")])
+    for folder in (here, code):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    assert app_root() == str(here)
+    for folder in (code, here):
+        (folder / mark).parent.mkdir(exist_ok=True)
+        (folder / mark).touch()
+        assert app_root() == str(folder)
+    monkeypatch.setenv("CLRUN_APP_ROOT", "elsewhere")
+    assert app_root() == "elsewhere"
+
+
 def test_clrun_toml_comes_before_the_other(load):
     old = load('[UI]\nname = "old"\n[meta]\ngenerated_by = "2.0"\n', ".chainlit/config.toml")
     assert old.ui.name == "old"
