@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from typing import Any
 
@@ -81,8 +80,8 @@ async def take_message(
     chat_context.add(message)
     await first_interaction(session, message.content)
     session.store("create_step", message.to_dict())
-    if message.elements:
-        await asyncio.gather(*(e.send(for_id=message.id) for e in message.elements))
+    for element in message.elements:
+        await element.send(for_id=message.id)
     return message
 
 

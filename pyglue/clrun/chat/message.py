@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from typing import Any
 
@@ -221,10 +220,8 @@ class Message(MessageBase):
         return True
 
     async def _send_parts(self, actions: list[Action]) -> None:
-        await asyncio.gather(
-            *(action.send(for_id=self.id) for action in actions),
-            *(element.send(for_id=self.id) for element in self.elements),
-        )
+        for part in (*actions, *self.elements):  # in their order, which the page keeps
+            await part.send(for_id=self.id)
 
     async def remove_actions(self) -> None:
         """Take its buttons away."""

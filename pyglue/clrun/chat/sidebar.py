@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from .context import get_context
 
 TYPE_CHECKING = False
@@ -23,7 +21,6 @@ class ElementSidebar:
     async def set_elements(elements: list[Element], key: str | None = None) -> None:
         """Show these elements; none closes it. key: if it is the one that is open, nothing changes."""
         emitter = get_context().emitter
-        await asyncio.gather(
-            *(element.send(for_id=element.for_id or "", persist=False) for element in elements)
-        )
+        for element in elements:
+            await element.send(for_id=element.for_id or "", persist=False)
         await emitter.set_sidebar_elements([element.to_dict() for element in elements], key)

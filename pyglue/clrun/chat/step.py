@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import uuid
@@ -217,8 +216,8 @@ class Step:
             await self._emitter.stream_start(self.to_dict(), self)
 
     async def _send_elements(self) -> None:
-        if self.elements:
-            await asyncio.gather(*(element.send(for_id=self.id) for element in self.elements))
+        for element in self.elements:
+            await element.send(for_id=self.id)
 
     # ---- as a context manager ----
 

@@ -49,6 +49,7 @@ def test_elements_of_a_message(chat, tmp_path):
 
     page = run(chat, answer)
     told = {e["name"]: e for e in page.told("element")}
+    assert list(told) == ["i", "t", "f", "no-type", "p", "a", "v"]  # in their order
     message = next(s for s in page.messages().values() if s["output"] == "look")
     assert all(e["forId"] == message["id"] for e in told.values())
     assert set(told["i"]) == {
