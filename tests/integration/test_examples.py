@@ -1,10 +1,12 @@
 """The examples do what their pages say."""
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import sys
+import uuid
 
 import aiohttp
 import pytest
@@ -35,7 +37,8 @@ def fastapi(clrun_module):
 
 def test_every_example_is_tested():
     apps = {path.parent.name for path in EXAMPLES.glob("*/app.py")}
-    assert apps == {"chat", "chatroom", "echo", "fastapi"}
+    chats = {"agent-steps", "ask-and-actions", "chat", "rag"}
+    assert apps == {"chatroom", "echo", "fastapi", *chats}
     assert all((EXAMPLES / name / "README.md").is_file() for name in apps)
 
 
@@ -179,3 +182,123 @@ async def test_chat(clrun, tmp_path):
         steps = [step for step in one.told("update_message") if step["name"] == "count"]
         assert json.loads(steps[-1]["output"]) == {"words": 5, "characters": 20}
         assert [action["name"] for action in one.told("action")] == ["louder"]
+
+
+@contextlib.asynccontextmanager
+async def chat_of(clrun, name, tmp_path):
+    """(program, page) of one of the chats, which leaves its files in tmp_path."""
+    shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".files"))
+    program = clrun(tmp_path / name / "app.py", cwd=tmp_path)
+    async with chat_page(program) as one:
+        yield program, one
+
+
+async def ended(one):
+    """The work that a message began is done."""
+    await one.until(lambda: one.told("task_start") and one.events[-1] == ("task_end", {}))
+
+
+def steps_of(one, **fields):
+    """The last state of each step with these fields, in the order of their first appearance."""
+    shown = {}
+    for step in (*one.told("new_message"), *one.told("stream_start"), *one.told("update_message")):
+        shown[step["id"]] = step
+    return [step for step in shown.values() if fields.items() <= step.items()]
+
+
+async def test_rag(clrun, tmp_path):
+    async with chat_of(clrun, "rag", tmp_path) as (program, one):
+        await one.say("How tall is the lens?")
+        await ended(one)
+        assert one.texts() == [
+            "The lens is a first-order Fresnel lens, 2.6 metres tall, with 1,008 prisms. (passage 1)\n\n"
+            "_Read on in lamp.md._"
+        ]
+        [step] = steps_of(one, type="tool")
+        assert json.loads(step["input"]) == {"question": "How tall is the lens?"}
+        assert "lamp.md" in step["output"] and not step["isError"]
+        elements = one.told("element")
+        assert [(e["name"], e["display"]) for e in elements] == [("passage 1", "side"), ("lamp.md", "page")]
+        async with Http(program.url) as http:
+            for element, begin in zip(elements, (b"> The lens is", b"# The lamp"), strict=True):
+                path = f"/project/file/{element['chainlitKey']}?session_id={one.session_id}"
+                assert (await http.request("GET", path)).body.startswith(begin)
+        await one.say("qwertz")
+        await one.until_text("The texts say nothing about that.")
+
+
+async def test_agent_steps(clrun, tmp_path):
+    async with chat_of(clrun, "agent-steps", tmp_path) as (program, one):
+        await one.say("Bridgend, atlantis, Calgary Bay")
+        await one.until_text("Walk at **Bridgend**: sun, 16 °C.")
+        await ended(one)
+        [gathering] = steps_of(one, name="ask for the weather")
+        assert gathering["output"] == "2 of 3 places have a report."
+        tools = steps_of(one, name="weather")
+        assert [(t["parentId"], t["isError"]) for t in tools] == [
+            (gathering["id"], False),
+            (gathering["id"], True),
+            (gathering["id"], False),
+        ]
+        assert tools[1]["output"] == "no weather station in Atlantis"
+        # Side by side: the last has begun before the first has ended.
+        assert max(t["start"] for t in tools) < min(t["end"] for t in tools)
+        [weighing] = steps_of(one, name="weigh")
+        assert (weighing["language"], weighing["showInput"]) == ("python", "sql")
+        [plan] = steps_of(one, type="llm")
+        assert plan["output"].startswith("1. Ask") and len(one.told("stream_token")) > 10
+        lists = {e["id"]: e for e in one.told("element")}
+        [tasks] = lists.values()
+        async with Http(program.url) as http:
+            path = f"/project/file/{tasks['chainlitKey']}?session_id={one.session_id}"
+            shown = json.loads((await http.request("GET", path)).body)
+        assert (shown["status"], {t["status"] for t in shown["tasks"]}) == ("Done", {"done"})
+        await one.say("Atlantis")
+        await one.until_text("Nowhere to walk today. I know Ardnave, Bridgend, Calgary Bay.")
+
+
+async def answered(one, count, value):
+    """Answers the next question; returns its text."""
+    await one.until(lambda: len(one.told("ask")) == count)
+    ask = one.told("ask")[-1]
+    one.asked.set_result(value(ask) if callable(value) else value)
+    return ask["msg"]["output"]
+
+
+async def test_ask_and_actions(clrun, tmp_path):
+    async with chat_of(clrun, "ask-and-actions", tmp_path) as (program, one):
+        await one.until(lambda: one.told("chat_settings"))
+        [tabs] = one.told("chat_settings")
+        assert {w["type"] for tab in tabs for w in tab["inputs"]} == {
+            *("slider", "switch", "checkbox", "select", "radio", "multiselect"),
+            *("textinput", "numberinput", "tags", "datepicker"),
+        }
+        await one.say("A cake, please")
+        name = {"id": str(uuid.uuid4()), "type": "user_message", "output": "Ada"}
+        await answered(one, 1, name)
+        await answered(one, 2, lambda ask: next(a for a in one.told("action") if a["label"] == "Cherry"))
+        await answered(one, 3, {"street": "High Street 1", "town": "Bath", "submitted": True})
+        assert one.told("element")[0]["name"] == "Address"
+        assert (tmp_path / "ask-and-actions/public/elements/Address.js").is_file()
+        await one.until(lambda: len(one.told("ask")) == 4)
+        async with aiohttp.ClientSession(program.url) as http:
+            form = aiohttp.FormData()
+            form.add_field("file", b"Happy birthday", filename="wish.txt", content_type="text/plain")
+            parent = one.told("ask")[-1]["msg"]["parentId"]
+            query = {"session_id": one.session_id, "ask_parent_id": parent}
+            async with http.post("/project/file", params=query, data=form) as answer:
+                file = await answer.json()
+            await answered(one, 4, [file])
+            await one.until_text(
+                "Your order:\n\n- name: **Ada**\n- flavour: **cherry**\n"
+                "- address: **High Street 1, Bath**\n- picture: wish.txt"
+            )
+            await ended(one)
+            await one.send("chat_settings_change", {"candles": 7})
+            await one.until_text('{\n    "candles": 7\n}')
+            confirm = next(a for a in one.told("action") if a["name"] == "confirm")
+            body = {"sessionId": one.session_id, "action": confirm}
+            async with http.post("/project/action", json=body) as answer:
+                assert (await answer.json())["response"] == "confirmed"
+        await one.until_text("A cake for Ada, with 7 candles, will be ready tomorrow.")
+        assert {a["name"] for a in one.told("remove_action")} == {"flavour", "confirm", "cancel"}
