@@ -332,6 +332,7 @@ class SessionStore:
         del self._by_id[session.id]
         self._awaited_no_more(session)
         session.close()
+        await _leave_servers(session)
         await session.stored()
         await self._runtime.files.remove(session)
 
@@ -352,8 +353,16 @@ class SessionStore:
     async def finish(self) -> None:
         """The process ends: all that is being stored is, and no file stays."""
         for session in self:
+            await _leave_servers(session)
             await session.stored()
             await self._runtime.files.remove(session)
+
+
+async def _leave_servers(session: Session) -> None:
+    if session.mcp_sessions:
+        from .mcp import disconnect_all
+
+        await disconnect_all(session)
 
 
 def _language(environ: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Actions and elements over HTTP."""
 
 import pathlib
+import sys
 
 import pytest
 
@@ -118,5 +119,16 @@ def test_elements_that_make_no_sense(chat, element, status):
         assert answer.json() == {"success": False}
 
 
-def test_no_mcp(chat):
-    assert chat.post("/mcp", json={}).status_code == 400
+@pytest.mark.parametrize(
+    "config, text",
+    [("", "does not connect MCP servers"), ("[features.mcp]\nenabled = true", "pip install mcp")],
+)
+def test_no_mcp(chat, monkeypatch, config, text):
+    """It is off, or the package is missing; test_package_mcp.py has all else."""
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    chat.configure(config)
+    chat.session(SESSION)
+    body = {"sessionId": SESSION, "name": "n", "clientType": "sse"}
+    response = chat.post("/mcp", json={**body, "url": "http://127.0.0.1:1"})
+    assert response.status_code == 400
+    assert text in response.json()["detail"]

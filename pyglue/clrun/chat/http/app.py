@@ -15,7 +15,7 @@ from starlette.routing import Match, Route
 from ..auth.origins import origin_allowed
 from ..errors import log_exception
 from ..runtime import Runtime
-from . import actions, history, login, project, uploads
+from . import actions, history, login, mcp, project, uploads
 from .common import JSON, ChatRequest
 from .page import Files, Page, find_build
 
@@ -70,8 +70,8 @@ def _table(files: Files) -> list[tuple[str, str, bool, Handler]]:
         ("DELETE", "/project/thread", USER, history.delete_thread),
         ("PUT", "/project/thread/share", USER, history.share_thread),
         ("GET", "/project/share/{thread_id}", USER, history.get_shared_thread),
-        ("POST", "/mcp", USER, _no_mcp),
-        ("DELETE", "/mcp", USER, _no_mcp),
+        ("POST", "/mcp", USER, mcp.connect),
+        ("DELETE", "/mcp", USER, mcp.disconnect),
         ("GET", "/public/{path:path}", OPEN, files.public),
         ("GET", "/assets/{path:path}", OPEN, files.asset),
         ("GET", "/favicon", OPEN, files.favicon),
@@ -79,10 +79,6 @@ def _table(files: Files) -> list[tuple[str, str, bool, Handler]]:
         ("GET", "/avatars/{avatar_id}", OPEN, files.avatar),
         ("GET", "/health", OPEN, project.health),
     ]
-
-
-async def _no_mcp(request: ChatRequest) -> Response:
-    raise HTTPException(400, "MCP servers cannot be connected to this app")
 
 
 class ChatApp:
