@@ -242,6 +242,16 @@ static void on_connected(load_conn_t *c)
 
 /* -- input */
 
+static void send_connect(load_conn_t *c)
+{
+    char packet[512] = "40";
+    size_t len = 2;
+    if (c->loop->ops->auth != NULL) {
+        len += c->loop->ops->auth(c, packet + len, sizeof(packet) - len);
+    }
+    load_conn_send(c, packet, len);
+}
+
 static void on_text(load_conn_t *c, const char *text, size_t len)
 {
     if (len == 1 && text[0] == '2' && !c->loop->plain) {
@@ -254,7 +264,7 @@ static void on_text(load_conn_t *c, const char *text, size_t len)
             load_die("expected OPEN, got %.*s", (int)len, text);
         }
         c->state = LOAD_CONNECT;
-        load_conn_send(c, "40", 2);
+        send_connect(c);
         return;
     case LOAD_CONNECT:
         if (len < 2 || memcmp(text, "40", 2) != 0) {

@@ -25,6 +25,8 @@ typedef struct load_ops {
     void (*on_ready)(load_conn_t *c);
     void (*on_message)(load_conn_t *c, const char *text, size_t len);
     void (*on_closed)(load_conn_t *c); /* NULL: a close ends the program */
+    /* Writes the payload of CONNECT. NULL: none */
+    size_t (*auth)(load_conn_t *c, char *out, size_t room);
 } load_ops_t;
 
 enum load_state {

@@ -199,10 +199,18 @@ static void ignore_message(load_conn_t *c, const char *text, size_t len)
 }
 
 static const load_scenario_t scenarios[] = {
-    {"echo", "events", {count_ready, echo_message, NULL}, 50, 0, echo_start, false, true, false},
+    {"echo",
+     "events",
+     {count_ready, echo_message, NULL, NULL},
+     50,
+     0,
+     echo_start,
+     false,
+     true,
+     false},
     {"ws-echo",
      "messages",
-     {count_ready, ws_echo_message, NULL},
+     {count_ready, ws_echo_message, NULL, NULL},
      50,
      0,
      ws_echo_start,
@@ -211,7 +219,7 @@ static const load_scenario_t scenarios[] = {
      true},
     {"events-out",
      "events",
-     {count_ready, burst_message, NULL},
+     {count_ready, burst_message, NULL, NULL},
      50,
      2000,
      burst_start,
@@ -220,7 +228,7 @@ static const load_scenario_t scenarios[] = {
      false},
     {"broadcast",
      "deliveries",
-     {count_ready, broadcast_message, NULL},
+     {count_ready, broadcast_message, NULL, NULL},
      1000,
      10,
      broadcast_ask,
@@ -229,14 +237,22 @@ static const load_scenario_t scenarios[] = {
      false},
     {"connect",
      "connects",
-     {connect_ready, ignore_message, connect_closed},
+     {connect_ready, ignore_message, connect_closed, NULL},
      50,
      0,
      connect_start,
      true,
      false,
      false},
-    {"idle", "clients", {count_ready, ignore_message, NULL}, 5000, 0, NULL, false, false, false},
+    {"idle",
+     "clients",
+     {count_ready, ignore_message, NULL, NULL},
+     5000,
+     0,
+     NULL,
+     false,
+     false,
+     false},
 };
 
 const load_scenario_t *load_scenario_find(const char *name)
@@ -246,7 +262,7 @@ const load_scenario_t *load_scenario_find(const char *name)
             return &scenarios[i];
         }
     }
-    return NULL;
+    return strcmp(name, load_chat_scenario.name) == 0 ? &load_chat_scenario : NULL;
 }
 
 /* -- driving */
@@ -310,6 +326,7 @@ static void free_run(load_run_t *run)
 {
     load_loop_deinit(&run->loop);
     free(run->message);
+    free(run->chats);
     free(run);
 }
 

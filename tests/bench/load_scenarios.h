@@ -17,7 +17,8 @@ typedef struct load_options {
     uint32_t clients;   /* 0: the scenario's default */
     uint32_t inflight;  /* events of one client that wait for their ack */
     uint32_t bytes;     /* text in each echoed event */
-    uint32_t burst;     /* events or broadcasts asked for at once; 0: the scenario's default */
+    uint32_t burst; /* events, broadcasts or tokens asked for at once; 0: the scenario's default */
+    uint32_t pace;  /* chat: milliseconds from token to token */
     double seconds;
     double warmup;
     uint32_t runs;
@@ -32,6 +33,7 @@ typedef struct load_run {
     uint64_t now;   /* when this turn of the loop began */
     char *message;  /* echo: the event, its id at message + 2 */
     size_t message_len;
+    struct load_chat *chats; /* chat: one a client */
     load_histogram_t latency;
 } load_run_t;
 
@@ -47,6 +49,8 @@ typedef struct load_scenario {
     bool plain; /* nothing above WebSocket */
 } load_scenario_t;
 
+extern const load_scenario_t load_chat_scenario;
+
 /* NULL: no such scenario. */
 const load_scenario_t *load_scenario_find(const char *name);
 
@@ -58,3 +62,6 @@ void load_idle_run(const load_options_t *options);
 
 /* Spawns options->command options->runs times and times the first acknowledged event of each. */
 void load_start_run(const load_options_t *options);
+
+/* The same until the first page, options->path, has been served. */
+void load_start_page_run(const load_options_t *options);

@@ -16,28 +16,40 @@
 
 static const char usage[] =
     "usage: clr_loadgen SCENARIO --port PORT [options] [-- COMMAND…]\n"
-    "  SCENARIO        echo, latency, events-out, broadcast, connect, idle, start; ws-echo; http\n"
+    "  SCENARIO        echo, latency, events-out, broadcast, connect, idle, start; ws-echo; http;\n"
+    "                  chat, start-page\n"
     "  --host ADDR     IPv4 address (127.0.0.1)\n"
-    "  --path PATH     Socket.IO path (/socket.io/); http and ws-echo: the request's (/)\n"
+    "  --path PATH     Socket.IO path (/socket.io/); http, ws-echo and start-page: the\n"
+    "                  request's (/); chat: /ws/socket.io/\n"
     "  --method NAME   http: of the request (GET)\n"
     "  --body N        http: bytes of the request's body (0)\n"
     "  --clients N     connections\n"
     "  --inflight N    echo, ws-echo: unanswered events of one client (16)\n"
     "  --bytes N       echo, ws-echo: text in an event (100)\n"
-    "  --burst N       events-out, broadcast: how many are asked for at once\n"
+    "  --burst N       events-out, broadcast, chat: how many events or tokens are asked for at "
+    "once\n"
+    "  --pace MS       chat: from token to token (0)\n"
     "  --seconds S     length of a run (3)\n"
     "  --warmup S      before the first run (1)\n"
     "  --runs N        how many (1)\n"
-    "start spawns COMMAND and times its first answer.\n";
+    "start and start-page spawn COMMAND and time its first answer.\n";
 
 static const struct option flags[] = {
-    {"host", required_argument, NULL, 'h'},     {"port", required_argument, NULL, 'p'},
-    {"path", required_argument, NULL, 'P'},     {"clients", required_argument, NULL, 'c'},
-    {"inflight", required_argument, NULL, 'i'}, {"bytes", required_argument, NULL, 'b'},
-    {"burst", required_argument, NULL, 'B'},    {"seconds", required_argument, NULL, 's'},
-    {"warmup", required_argument, NULL, 'w'},   {"runs", required_argument, NULL, 'r'},
-    {"method", required_argument, NULL, 'm'},   {"body", required_argument, NULL, 'y'},
-    {"help", no_argument, NULL, 'H'},           {NULL, 0, NULL, 0},
+    {"host", required_argument, NULL, 'h'},
+    {"port", required_argument, NULL, 'p'},
+    {"path", required_argument, NULL, 'P'},
+    {"clients", required_argument, NULL, 'c'},
+    {"inflight", required_argument, NULL, 'i'},
+    {"bytes", required_argument, NULL, 'b'},
+    {"burst", required_argument, NULL, 'B'},
+    {"seconds", required_argument, NULL, 's'},
+    {"warmup", required_argument, NULL, 'w'},
+    {"runs", required_argument, NULL, 'r'},
+    {"method", required_argument, NULL, 'm'},
+    {"body", required_argument, NULL, 'y'},
+    {"pace", required_argument, NULL, 'a'},
+    {"help", no_argument, NULL, 'H'},
+    {NULL, 0, NULL, 0},
 };
 
 static uint32_t number(const char *text)
@@ -77,6 +89,9 @@ static void set(load_options_t *o, int flag, const char *value)
     case 'B':
         o->burst = number(value);
         break;
+    case 'a':
+        o->pace = number(value);
+        break;
     case 's':
         o->seconds = strtod(value, NULL);
         break;
@@ -95,6 +110,45 @@ static void set(load_options_t *o, int flag, const char *value)
     }
 }
 
+/* What is no scenario of rates, by name. */
+static const struct {
+    const char *name;
+    void (*run)(const load_options_t *options);
+} runners[] = {
+    {"http", load_http_run},
+    {"start", load_start_run},
+    {"start-page", load_start_page_run},
+    {"idle", load_idle_run},
+};
+
+static const char *default_path(const char *name)
+{
+    bool is_page = strcmp(name, "http") == 0 || strcmp(name, "start-page") == 0;
+    if (is_page || strcmp(name, "ws-echo") == 0) {
+        return "/";
+    }
+    return strcmp(name, "chat") == 0 ? "/ws/socket.io/" : "/socket.io/";
+}
+
+static void run(const char *name, load_options_t *o)
+{
+    for (size_t i = 0; i < sizeof(runners) / sizeof(runners[0]); i++) {
+        if (strcmp(runners[i].name, name) == 0) {
+            runners[i].run(o);
+            return;
+        }
+    }
+    if (strcmp(name, "latency") == 0) {
+        name = "echo";
+        o->clients = o->inflight = 1;
+    }
+    const load_scenario_t *scenario = load_scenario_find(name);
+    if (scenario == NULL) {
+        load_die("no scenario %s", name);
+    }
+    load_scenario_run(scenario, o);
+}
+
 int main(int argc, char **argv)
 {
     load_options_t o = {
@@ -111,31 +165,10 @@ int main(int argc, char **argv)
         set(&o, flag, optarg);
     }
     o.command = optind + 1 < argc ? argv + optind + 1 : NULL;
-    signal(SIGPIPE, SIG_IGN);
-    bool is_http = strcmp(name, "http") == 0;
     if (o.path == NULL) {
-        o.path = is_http || strcmp(name, "ws-echo") == 0 ? "/" : "/socket.io/";
+        o.path = default_path(name);
     }
-    if (is_http) {
-        load_http_run(&o);
-        return 0;
-    }
-    if (strcmp(name, "start") == 0) {
-        load_start_run(&o);
-        return 0;
-    }
-    if (strcmp(name, "idle") == 0) {
-        load_idle_run(&o);
-        return 0;
-    }
-    if (strcmp(name, "latency") == 0) {
-        name = "echo";
-        o.clients = o.inflight = 1;
-    }
-    const load_scenario_t *scenario = load_scenario_find(name);
-    if (scenario == NULL) {
-        load_die("no scenario %s", name);
-    }
-    load_scenario_run(scenario, &o);
+    signal(SIGPIPE, SIG_IGN);
+    run(name, &o);
     return 0;
 }

@@ -111,3 +111,33 @@ async def test_start():
     command = [program_path(), "--port", port, "--log-level", "error", APP]
     result = await loadgen("start", "--port", port, "--runs", 2, "--", *command)
     assert result["ms"] > 0
+
+
+CHAT = ROOT / "tests" / "bench" / "servers" / "chat" / "app.py"
+
+
+@pytest.fixture
+def chat(tmp_path):
+    shutil.copy(CHAT, tmp_path / "app.py")
+    return tmp_path / "app.py"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--clients", 5, "--burst", 200], ["--clients", 10, "--burst", 3, "--pace", 5]],
+    ids=["fast", "paced"],
+)
+async def test_chat(clrun, chat, options):
+    server = clrun(chat)
+    result = await loadgen("chat", "--port", server.port, "--seconds", 0.3, "--warmup", 0.1, *options)
+    assert result["rate"] > 0
+    assert result["p99_us"] >= result["p50_us"] > 0
+
+
+async def test_start_page(chat):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [program_path(), "--port", port, "--log-level", "error", chat]
+    result = await loadgen("start-page", "--port", port, "--runs", 2, "--", *command)
+    assert result["ms"] > 0
