@@ -16,7 +16,7 @@ class _Clock:
         if now <= self._last:
             now = self._last + timedelta(microseconds=1)
         self._last = now
-        return now.replace(tzinfo=None).isoformat() + "Z"
+        return now.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 utc_now = _Clock().now

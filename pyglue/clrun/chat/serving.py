@@ -23,11 +23,12 @@ def application(inner: Any, ui: str | None = None) -> Any:
     if not callbacks:
         return inner
     from .auth import fault
+    from .config import env
     from .data import fault as data_fault
 
     why = callbacks.fault() or fault(callbacks.wants_login)
     if why is None and not callbacks.has("data_layer"):
-        why = data_fault()
+        why = data_fault(callbacks.wants_login or bool(env("CUSTOM_AUTH")))
     if why is not None:
         raise ChatError(why)
     try:

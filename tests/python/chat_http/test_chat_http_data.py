@@ -1,6 +1,7 @@
 """The built-in data layer behind the chat's routes: when it is on, and who may read what."""
 
 import asyncio
+import sys
 
 import pytest
 
@@ -63,10 +64,39 @@ def test_a_database_that_is_not_supported_is_told_at_the_start_without_its_passw
 ):
     from clrun.chat.serving import ChatError, application
 
-    monkeypatch.setenv("CLRUN_DATABASE_URL", "postgresql://me:secret@host/db")
-    with pytest.raises(ChatError, match="no built-in data layer for 'postgresql'") as raised:
+    monkeypatch.setenv("CLRUN_DATABASE_URL", "mysql://me:secret@host/db")
+    with pytest.raises(ChatError, match="no built-in data layer for 'mysql'") as raised:
         application(None)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("variable", ["CLRUN_DATABASE_URL", "DATABASE_URL"])
+def test_postgresql_without_its_driver_is_told_at_the_start(chat, monkeypatch, variable):
+    from clrun.chat.serving import ChatError, application
+
+    chat.with_password()
+    monkeypatch.setenv(variable, "postgres://me:secret@host/db")
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(ChatError, match=f"^{variable} .*pip install asyncpg") as raised:
+        application(None)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url, kind",
+    [
+        ("postgresql://me@host/db", "PostgreSQL"),
+        ("postgresql+asyncpg://me@host/db", "PostgreSQL"),
+        ("mysql://me@host/db", "SQLite"),
+        ("sqlite:///own.db", "SQLite"),
+    ],
+)
+def test_an_apps_database_url_counts_where_it_is_postgresql(chat, monkeypatch, url, kind):
+    pytest.importorskip("asyncpg")
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert chat.runtime.data_layer is None  # without users
+    chat.with_password()
+    assert type(chat.runtime.data_layer._database).__name__ == kind
 
 
 def test_the_apps_own_data_layer_comes_first(chat, monkeypatch):

@@ -1,7 +1,8 @@
 """What is stored of conversations: the interface of data layers, and the one that comes along.
 
 The app's own @data_layer comes first. Without one, users' conversations are kept in SQLite when
-there is a way to log in, or CLRUN_DATABASE_URL says where: sqlite:///FILE; none turns it off.
+there is a way to log in, or where CLRUN_DATABASE_URL says: sqlite:///FILE or postgresql://…; none
+turns it off. DATABASE_URL counts too, where there are users and it names PostgreSQL.
 """
 
 from __future__ import annotations
@@ -15,10 +16,18 @@ from .utils import queue_until_user_message as queue_until_user_message
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..runtime import Runtime
+    from .database import Database
+    from .folder import Folder, Storage
+    from .storage import BaseStorageClient
 
 __all__ = ["BaseDataLayer", "get_data_layer", "queue_until_user_message"]
 
-_SQLITE = "sqlite:///"
+_DEFAULT = "sqlite:///" + os.path.join(".clrun", "chat.db")
+_POSTGRES = ("postgres", "postgresql")
+_OWN = (
+    "for another database write a class of clrun.chat.data.BaseDataLayer, and a function"
+    " decorated with @data_layer that returns one"
+)
 
 
 def get_data_layer() -> Any:
@@ -28,35 +37,99 @@ def get_data_layer() -> Any:
     return current().data_layer
 
 
-def fault() -> str | None:
-    """What is wrong with CLRUN_DATABASE_URL, None if nothing is."""
-    url = _url()
-    if url in ("", "none") or (url.startswith(_SQLITE) and url != _SQLITE):
-        return None
-    kind = url.partition(":")[0]  # the rest may hold a password
-    return (
-        f"CLRUN_DATABASE_URL: there is no built-in data layer for {kind!r}, only"
-        " sqlite:///FILE and none; for another database write a class of clrun.chat.data."
-        "BaseDataLayer, and a function decorated with @data_layer that returns one"
-    )
+def fault(wants_login: bool) -> str | None:
+    """What is wrong with the database that the environment names, None if nothing is."""
+    variable, url = _configured(wants_login)
+    return None if url == "none" else _fault_of(variable, url)
 
 
 def built_in(runtime: Runtime) -> Any:
     """The data layer of an app that brings none; None if nothing is to be stored. ValueError."""
-    url = _url()
-    if url == "none" or (not url and not runtime.login_required):
+    variable, url = _configured(runtime.login_required)
+    if url == "none":
         return None
-    why = fault()
+    from .layer import DatabaseLayer
+
+    return DatabaseLayer(*parts_of(url, runtime, variable))
+
+
+def parts_of(
+    url: str, runtime: Runtime, told_by: str, storage: BaseStorageClient | None = None
+) -> tuple[Database, Folder | Storage, str]:
+    """What a DatabaseLayer is made of. told_by: who named the database, for ValueError.
+
+    storage: keeps the bytes of elements, in place of a folder beside the database.
+    """
+    why = _fault_of(told_by, url)
     if why is not None:
         raise ValueError(why)
-    from .sqlite import SQLiteDataLayer
+    from .folder import Folder, Storage
 
     root = runtime.config.root
-    path = url.removeprefix(_SQLITE) or os.path.join(".clrun", "chat.db")
-    return SQLiteDataLayer(os.path.join(root, path), root_path=runtime.config.root_path)
+    kind, rest = _split(url)
+    folder = os.path.join(root, ".clrun")
+    database: Database
+    if kind == "sqlite":
+        from .driver_sqlite import SQLite
+
+        path = os.path.join(root, rest)
+        folder = os.path.dirname(path)
+        database = SQLite(path)
+    else:
+        from .driver_postgres import PostgreSQL
+
+        database = PostgreSQL(f"postgresql://{rest}")
+    files = Folder(os.path.join(folder, "files")) if storage is None else Storage(storage)
+    return database, files, runtime.config.root_path
 
 
-def _url() -> str:
+def _configured(wants_login: bool) -> tuple[str, str]:
+    """The variable that names the database, and what it says, or what holds without it."""
     from ..config import env
 
-    return env("DATABASE_URL") or ""
+    url = env("DATABASE_URL")
+    if not url and wants_login:
+        found = os.environ.get("DATABASE_URL") or ""
+        if _split(found)[0] in _POSTGRES:  # any other is not meant for us
+            return "DATABASE_URL", found
+    return "CLRUN_DATABASE_URL", url or (_DEFAULT if wants_login else "none")
+
+
+def _split(url: str) -> tuple[str, str]:
+    """("sqlite", the file) or ("postgresql", host and so on): what follows the slashes.
+
+    A driver, as SQLAlchemy has it behind a +, does not matter.
+    """
+    scheme, _, rest = url.partition("://")
+    kind = scheme.partition("+")[0]
+    return kind, rest.removeprefix("/") if kind == "sqlite" else rest
+
+
+def _fault_of(variable: str, url: str) -> str | None:
+    kind, rest = _split(url)
+    if kind == "sqlite" and rest and url.startswith(("sqlite:///", "sqlite+aiosqlite:///")):
+        return None if _is_there("aiosqlite") else _missing(variable, "SQLite", "aiosqlite")
+    if kind in _POSTGRES and rest:
+        return None if _is_there("asyncpg") else _missing(variable, "PostgreSQL", "asyncpg")
+    kind = url.partition(":")[0]  # the rest may hold a password
+    return (
+        f"{variable}: there is no built-in data layer for {kind!r}, only sqlite:///FILE,"
+        f" postgresql://USER:PASSWORD@HOST/DATABASE and none; {_OWN}"
+    )
+
+
+def _is_there(package: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # sys.modules says that there is none
+        return False
+
+
+def _missing(variable: str, database: str, package: str) -> str:
+    return (
+        f"{variable} names {database}, for which the app's environment needs {package}:"
+        f" pip install {package}. To keep conversations in a file instead set"
+        " CLRUN_DATABASE_URL=sqlite:///.clrun/chat.db, or to none to keep none"
+    )

@@ -1,133 +1,74 @@
-"""Database: a file of SQLite, used from a thread of its own; and the folder of stored bytes."""
+"""Database: what the data layer asks of one. A driver is a module of this package for each kind.
+
+Statements are written once, in the SQL that SQLite and PostgreSQL have in common: values are ?,
+and what differs in the tables' definitions is a {word} that the driver's `dialect` fills in.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
-import sqlite3
-import uuid
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
-from .schema import migrate
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
+    from collections.abc import Awaitable, Callable, Mapping
+    from typing import Any, Protocol, TypeVar
 
     Result = TypeVar("Result")
+    Row = Mapping[str, Any]
+    # One statement with its values: the rows that it gives.
+    Fetch = Callable[..., Awaitable[list[Row]]]
 
-# How long a write waits for those of other workers, in seconds.
-_BUSY = 10.0
+    class Database(Protocol):
+        """It opens when it is first used, with the tables up to date. All of one event loop.
 
+        Errors are the driver's own, OSError when it cannot be reached, and ValueError when it
+        cannot be used: its tables are of a newer clrun.
+        """
 
-class Database:
-    """Opened when it is first used. A job is a function that gets the connection: one hop to the
-    thread and back, however many statements it has."""
+        dialect: Mapping[str, str]
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
-        self._thread = _thread()
+        async def fetch(self, statement: str, *values: Any) -> list[Row]:
+            """What a reading statement finds."""
 
-    async def read(self, job: Callable[[sqlite3.Connection], Result]) -> Result:
-        """The job's result. sqlite3.Error, OSError, ValueError."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: job(self._open()))
+        async def execute(self, statement: str, *values: Any) -> list[Row]:
+            """Do one writing statement: when it returns, it is stored."""
 
-    async def write(self, job: Callable[[sqlite3.Connection], Result]) -> Result:
-        """The job's result; all that it did is stored, or nothing."""
-        return await self.read(lambda db: _in_transaction(db, job))
+        async def write(self, job: Callable[[Fetch], Awaitable[Result]]) -> Result:
+            """The result of job, which does its statements by what it is given: all, or none.
 
-    async def close(self) -> None:
-        """After what is under way. A later job opens it again."""
-        thread, self._thread = self._thread, _thread()
-        await asyncio.get_running_loop().run_in_executor(thread, self._close)
-        thread.shutdown(wait=False)
+            It may be called again, when another process came in between.
+            """
 
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            folder = os.path.dirname(os.path.abspath(self._path))
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            db = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None)
-            try:
-                _prepare(db)
-            except BaseException:
-                db.close()
-                raise
-            self._connection = db
-        return self._connection
+        def contains(self, column: str, word: str) -> tuple[str, str]:
+            """The condition that the column has the word, in any case; and its one value."""
 
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        async def version(self, fetch: Fetch) -> int:
+            """How many migrations the tables have seen."""
+
+        async def set_version(self, fetch: Fetch, version: int) -> None: ...
+
+        async def lock(self, fetch: Fetch) -> None:
+            """Keep others from migrating until the transaction ends."""
+
+        async def close(self) -> None:
+            """After what is under way. A later statement opens it again."""
 
 
-def _thread() -> ThreadPoolExecutor:
-    """It starts with its first job."""
-    return ThreadPoolExecutor(1, thread_name_prefix="clrun-chat-data")
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    db.row_factory = sqlite3.Row
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("PRAGMA foreign_keys = ON")
-    # SQLite's own LIKE knows upper and lower case of ASCII only.
-    db.create_function("holds", 2, _holds, deterministic=True)
-    migrate(db)
-
-
-def _holds(text: str | None, word: str) -> bool:
-    return text is not None and word in text.casefold()
-
-
-def _in_transaction(db: sqlite3.Connection, job: Callable[[sqlite3.Connection], Any]) -> Any:
-    # Immediate: a transaction that began by reading could not wait for another process's write.
-    db.execute("BEGIN IMMEDIATE")
+def plain(value: Any) -> Any:
+    """A value as any database can keep it: text without NUL and without half characters."""
+    if not isinstance(value, str):
+        return value
+    if "\0" in value:
+        value = value.replace("\0", "\ufffd")
+    if value.isascii():
+        return value
     try:
-        result = job(db)
-        db.execute("COMMIT")
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    return result
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
-class Folder:
-    """Bytes by a key that it chooses: nothing of a client's becomes part of a path."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def path_of(self, key: str) -> str:
-        return os.path.join(self._path, key)
-
-    def add(self, source: str | None, content: bytes | str | None) -> str:
-        """Store the content, else a copy of the file. Returns its key. OSError."""
-        os.makedirs(self._path, mode=0o700, exist_ok=True)
-        key = uuid.uuid4().hex
-        target = self.path_of(key)
-        try:
-            if content is None and source is not None:
-                shutil.copyfile(source, target)
-            else:
-                data = content.encode() if isinstance(content, str) else content or b""
-                with open(target, "xb") as file:
-                    file.write(data)
-        except BaseException:
-            self.remove([key])
-            raise
-        return key
-
-    def remove(self, keys: list[str | None]) -> None:
-        """Those that are there."""
-        for key in keys:
-            if key:
-                try:
-                    os.unlink(self.path_of(key))
-                except FileNotFoundError:
-                    pass
+def pattern(word: str) -> str:
+    """For LIKE with ESCAPE '!': anything with the word in it, whose characters are themselves."""
+    for character in "!%_":
+        word = word.replace(character, "!" + character)
+    return f"%{word}%"

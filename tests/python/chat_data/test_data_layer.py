@@ -1,76 +1,11 @@
-"""The SQLite data layer: what it is told is there again, for those whose it is."""
-
-import asyncio
-import sqlite3
-import threading
+"""The built-in data layer: what it is told is there again, for those whose it is."""
 
 import pytest
-from clrun.chat.data.sqlite import SQLiteDataLayer
-from clrun.chat.element import File
+from stored import element, step
+
+from clrun.chat.data import statements as sql
 from clrun.chat.types import Feedback, Pagination, ThreadFilter
 from clrun.chat.user import User
-
-
-class Sync:
-    """A data layer whose methods wait."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.layer = SQLiteDataLayer(str(folder / ".clrun" / "chat.db"), root_path="/prefix")
-
-    def __getattr__(self, name):
-        return lambda *args, **options: asyncio.run(getattr(self.layer, name)(*args, **options))
-
-    @property
-    def files(self):
-        return sorted((self.folder / ".clrun" / "files").iterdir())
-
-    def user(self, identifier):
-        return self.create_user(User(identifier)).id
-
-    def thread(self, id, owner, *texts):
-        self.update_thread(id, name=f"name of {id}", user_id=owner)
-        for number, text in enumerate(texts):
-            self.create_step(step(f"{id}-{number}", id, output=text))
-
-    def listed(self, owner, first=10, cursor=None, **filters):
-        page = self.list_threads(Pagination(first, cursor), ThreadFilter(userId=owner, **filters))
-        return [thread["id"] for thread in page.data], page.pageInfo
-
-
-def step(id, thread_id, **fields):
-    return {
-        "id": id,
-        "threadId": thread_id,
-        "type": "assistant_message",
-        "name": "Assistant",
-        "parentId": None,
-        "input": "",
-        "output": "",
-        "metadata": {},
-        "createdAt": f"2026-01-01T00:00:00.{int(id.rpartition('-')[2]):06}Z",
-        **fields,
-    }
-
-
-def element(id, thread_id, for_id, content=b"bytes", **fields):
-    return File(
-        id=id,
-        thread_id=thread_id,
-        for_id=for_id,
-        name="a.bin",
-        content=content,
-        mime="x/y",
-        **fields,
-    )
-
-
-@pytest.fixture
-def data(tmp_path):
-    made = Sync(tmp_path)
-    yield made
-    made.close()
-
 
 # ---- users and threads ----
 
@@ -148,6 +83,54 @@ def test_delete_thread_takes_all_with_it(data):
     assert data.get_element("t", "e") is None
     assert not data.delete_feedback(feedback_id)
     assert data.files == []
+
+
+def test_a_thread_that_was_deleted_stays_so_while_a_chat_goes_on(data):
+    ada = data.user("ada")
+    data.thread("t", ada, "one")
+    data.delete_thread("t")
+    data.update_thread("t", metadata={"secret": 1})
+    data.update_thread("t", name="renamed")
+    data.create_step(step("late-1", "t"))
+    data.create_element(element("late", "t", "late-1"))
+    assert data.get_thread("t") is None and data.get_thread_author("t") == ""
+    assert data.listed(ada)[0] == [] and data.files == []
+    assert data.ask("SELECT name, user_id, tags, metadata FROM clrun_threads") == [(None,) * 4]
+    data.update_thread("t", name="again", user_id=ada)
+    assert (data.get_thread("t")["name"], data.get_thread("t")["metadata"]) == ("again", {})
+
+
+def test_what_was_deleted_long_ago_is_forgotten(data):
+    data.update_thread("old")
+    data.delete_thread("old")
+    data.wait(data.database.execute("UPDATE clrun_threads SET deleted_at = '2026-01-01'"))
+    data.update_thread("new")
+    data.delete_thread("new")
+    assert data.ask("SELECT id FROM clrun_threads") == [("new",)]
+
+
+def test_the_thread_whose_user_wrote_last_is_the_first(data):
+    ada = data.user("ada")
+    for id in ("t1", "t2", "t3"):
+        data.thread(id, ada)
+    data.create_step(step("s-1", "t2", type="user_message"))
+    data.create_step(step("s-2", "t1"))  # an answer moves nothing
+    data.update_thread("t1", metadata={"looked": "at"})
+    assert data.listed(ada)[0] == ["t2", "t3", "t1"]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "half \ud800 of one", "\U0001f600 \u00e4"])
+def test_any_text_comes_back_as_it_was(data, text):
+    ada = data.user("ada")
+    data.update_thread("t", name=text, user_id=ada, tags=[text], metadata={"x": text})
+    data.create_step(step("s-1", "t", output=text, input=text, name=text, metadata={"x": text}))
+    data.update_thread(text)
+    data.create_element(element("e", "t", "s-1", language=text))
+    thread = data.get_thread("t")
+    (one,) = thread["steps"]
+    assert (one["output"], one["input"], one["name"], one["metadata"]) == (text, text, text, {"x": text})
+    assert (thread["tags"], thread["metadata"]) == ([text], {"x": text})
+    assert thread["elements"][0]["language"] == text
 
 
 # ---- steps ----
@@ -266,56 +249,44 @@ def test_feedback_needs_a_step_of_the_thread(data):
         data.upsert_feedback(Feedback(forId="s-1", threadId="mine", value=1))
 
 
-# ---- the file ----
+# ---- how the database finds it ----
 
 
-def test_what_is_stored_is_there_after_a_restart_and_private(data, tmp_path):
-    data.create_step(step("s-1", "t", output="kept"))
-    data.close()
-    again = Sync(tmp_path)
-    assert again.get_thread("t")["steps"][0]["output"] == "kept"
-    again.close()
-    assert (tmp_path / ".clrun").stat().st_mode & 0o077 == 0
+@pytest.mark.parametrize("search", [None, "word", "w\u00f6rd"])
+def test_lists_and_searches_go_by_an_index(data, search):
+    ada = data.user("ada")
+    data.thread("t", ada, "a word")
+    statement, values = sql.listing(
+        data.database, Pagination(20, "2027 t"), ThreadFilter(userId=ada, search=search)
+    )
+    plan = explain(data, statement, values)
+    assert "clrun_threads_of_user" in plan
+    assert search is None or "clrun_steps_of_thread" in plan
+    assert "scan clrun_" not in plan and "seq scan" not in plan and "b-tree" not in plan
 
 
-def test_several_processes_may_write(tmp_path):
-    count, writers = 30, [Sync(tmp_path) for _ in range(4)]
-    barrier, errors = threading.Barrier(len(writers)), []
-
-    def run(number):
-        barrier.wait()
-        try:
-            for n in range(count):
-                writers[number].create_step(step(f"{number}-{n}", "t"))
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(len(writers))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    assert len(writers[0].get_thread("t")["steps"]) == count * len(writers)
-    for writer in writers:
-        writer.close()
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("THREAD", "STEPS", "ELEMENTS", "FAVORITES", "OWNER_OF_FEEDBACK", "FORGET_DELETED"),
+        *("DELETE_STEP", "DELETE_STEPS", "DELETE_ELEMENTS", "DELETE_ELEMENTS_BELOW"),
+        "DELETE_ELEMENTS_OF_STEP",
+    ],
+)
+def test_no_statement_reads_all_of_a_table(data, name):
+    plan = explain(data, getattr(sql, name), ["x"])
+    assert "scan clrun_" not in plan and "seq scan" not in plan, plan
 
 
-def test_a_database_of_a_newer_clrun_is_left_alone(data, tmp_path):
-    data.update_thread("t", name="kept")
-    data.close()
-    path = tmp_path / ".clrun" / "chat.db"
-    with sqlite3.connect(path) as db:
-        db.execute("PRAGMA user_version = 99")
-    again = Sync(tmp_path)
-    with pytest.raises(ValueError, match="newer clrun"):
-        again.update_thread("t", name="changed")
-    again.close()
-    with sqlite3.connect(path) as db:
-        assert db.execute("SELECT name FROM threads").fetchone() == ("kept",)
+def explain(data, statement, values):
+    """How the statement is done, in small letters."""
+    if type(data.database).__name__ == "SQLite":
+        rows = data.ask(f"EXPLAIN QUERY PLAN {statement}", *values)
+        return "\n".join(str(row[-1]) for row in rows).lower()
 
+    async def ask(fetch):
+        await fetch("SET LOCAL enable_seqscan = off")  # which small tables do not make worth it
+        await fetch("SET LOCAL enable_bitmapscan = off")
+        return await fetch(f"EXPLAIN {statement}", *values)
 
-def test_a_write_that_fails_leaves_nothing(data):
-    with pytest.raises(sqlite3.IntegrityError):
-        data.update_thread("t", user_id="nobody")
-    assert data.get_thread("t") is None
+    return "\n".join(row[0] for row in data.wait(data.database.write(ask))).lower()
