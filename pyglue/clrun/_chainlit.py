@@ -23,17 +23,27 @@ _SAME = (
 )
 _MODULES = {name: name for name in _SAME.split()} | {
     "chat_settings": "settings",
+    "data.chainlit_data_layer": "data.chainlit_layers",
+    "data.sql_alchemy": "data.chainlit_layers",
+    "data.storage_clients.base": "data.storage",
     "langchain.callbacks": "langchain",
     "logger": "errors",
     "oauth_providers": "auth.providers",
 }
 # Packages, by what holds their names.
-_PACKAGES = {"": "", "data": "data", "langchain": "langchain"}
+_PACKAGES = {"": "", "data": "data", "data.storage_clients": "data.storage", "langchain": "langchain"}
 _STORES = (
-    "clrun stores conversations itself, in .clrun/chat.db, when there is a way to log in: remove"
-    " @data_layer; for another place return an object of a class of BaseDataLayer"
+    "clrun stores conversations itself, in .clrun/chat.db or where CLRUN_DATABASE_URL says, when"
+    " there is a way to log in: remove @data_layer; for another place return an object of a class"
+    " of BaseDataLayer"
 )
-_ABSENT = {"data.sql_alchemy": _STORES, "data.dynamodb": _STORES, "data.storage_clients": _STORES}
+_FILES = (
+    "clrun keeps files in .clrun/files: remove the storage client; for another place write a class"
+    " of chainlit.data.storage_clients.base.BaseStorageClient"
+)
+_ABSENT = {"data.dynamodb": _STORES, "data.literalai": _STORES} | {
+    f"data.storage_clients.{name}": _FILES for name in ("s3", "gcs", "azure", "azure_blob")
+}
 
 
 class Finder:
