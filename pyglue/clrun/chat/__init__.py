@@ -75,10 +75,25 @@ if TYPE_CHECKING:
         Text as Text,
         Video as Video,
     )
+    from .generation import (
+        ChatGeneration as ChatGeneration,
+        CompletionGeneration as CompletionGeneration,
+        GenerationMessage as GenerationMessage,
+    )
+    from .instrument import (
+        instrument_mistralai as instrument_mistralai,
+        instrument_openai as instrument_openai,
+    )
+    from .langchain import (
+        AsyncLangchainCallbackHandler as AsyncLangchainCallbackHandler,
+        LangchainCallbackHandler as LangchainCallbackHandler,
+    )
+    from .llama_index import LlamaIndexCallbackHandler as LlamaIndexCallbackHandler
     from .message import (
         ErrorMessage as ErrorMessage,
         Message as Message,
     )
+    from .semantic_kernel import SemanticKernelFilter as SemanticKernelFilter
     from .settings import ChatSettings as ChatSettings
     from .sidebar import ElementSidebar as ElementSidebar
     from .step import (
@@ -124,6 +139,7 @@ _MODULES = {
         "Audio CustomElement Dataframe File Image Pdf Plotly Pyplot Task TaskList TaskStatus Text"
         " Video"
     ),
+    "generation": "ChatGeneration CompletionGeneration GenerationMessage",
     "message": "ErrorMessage Message",
     "settings": "ChatSettings",
     "sidebar": "ElementSidebar",
@@ -134,7 +150,12 @@ _MODULES = {
     "user_session": "user_session",
 }
 # Those that need a package which the app has installed; not among __all__.
-_OPTIONAL = {"langchain": "AsyncLangchainCallbackHandler LangchainCallbackHandler"}
+_OPTIONAL = {
+    "instrument": "instrument_mistralai instrument_openai",
+    "langchain": "AsyncLangchainCallbackHandler LangchainCallbackHandler",
+    "llama_index": "LlamaIndexCallbackHandler",
+    "semantic_kernel": "SemanticKernelFilter",
+}
 _HOMES = {
     name: module
     for modules in (_MODULES, _OPTIONAL)

@@ -135,7 +135,8 @@ def _as_coroutine(awaitable: Awaitable[Result]) -> Coroutine[Any, Any, Result]:
 
 def _run_at_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
     try:
-        coroutine.send(None)
+        while coroutine.send(None) is None:
+            pass  # it only lets the loop turn, which it cannot here
     except StopIteration as done:
         return done.value
     try:
@@ -167,6 +168,19 @@ def start(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) 
     except StopIteration:
         return
     _keep(loop.create_task(_go_on(coroutine, first)))
+
+
+def hand_over(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> None:
+    """Run a coroutine in the loop, from any thread, without waiting for anything: start(), but for
+    code of others, whose threads the loop itself may be waiting for."""
+    try:
+        inside = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        inside = False
+    if inside:
+        start(coroutine, loop)
+    else:
+        loop.call_soon_threadsafe(start, coroutine, loop)
 
 
 async def _go_on(coroutine: Coroutine[Any, Any, Any], first: Any) -> None:

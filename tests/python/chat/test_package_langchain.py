@@ -3,8 +3,9 @@
 import pytest
 
 import clrun as cl
+from package import needs
 
-pytest.importorskip("langchain_core")
+needs("langchain_core")
 
 
 def shown(page):
