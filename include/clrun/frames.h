@@ -62,7 +62,7 @@
     X(32, REFRESH, G, "u32 number", "files of the app were saved: load it anew; answer REFRESHED") \
     X(64, HELLO, W, "u32 version, u32 pid, str python, str clrun", "first frame of a worker")      \
     X(65, SERVER, W, "u16 server, json",                                                           \
-      "declares or updates a server of the app; numbers count from 0")                             \
+      "declares or updates a server, from when the worker serves; numbers count from 0")           \
     X(66, READY, W, "", "the app is loaded; grants nothing by itself")                             \
     X(67, FAILED, W, "u8 kind, str text", "the app did not load (CLR_FAILED_…); exits next")       \
     X(68, CREDIT, W, "u32 count",                                                                  \

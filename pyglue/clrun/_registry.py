@@ -28,9 +28,9 @@ class Registry:
 class _Held:
     """A generation that was loaded and does not serve yet."""
 
-    def __init__(self, servers, sio_handlers, made_sio):
+    def __init__(self, servers, sio_setup, made_sio):
         self.servers = servers
-        self.sio_handlers = sio_handlers  # that the ready server then has
+        self.sio_setup = sio_setup  # that the ready server then has
         self.made_sio = made_sio  # there was no ready server before
 
 
@@ -41,7 +41,7 @@ class _State:
         self.link = None
         self.numbered = []  # the server of each number
         self.sio = None  # the ready server, once somebody asked for it
-        self.sio_handlers = None  # what it had when the pending load began
+        self.sio_setup = None  # what it had when the pending load began
         self.is_held = False  # the next commit() is to wait for switch()
         self.held = None  # and what then waits
 
@@ -97,7 +97,7 @@ def begin():
         raise RuntimeError("the app is being loaded already")
     _state.pending = Registry()
     if _state.sio is not None:
-        _state.sio_handlers = _take_handlers(_state.sio)
+        _state.sio_setup = _take_setup(_state.sio)
 
 
 def commit():
@@ -114,13 +114,13 @@ def commit():
 
 def _hold(servers):
     """As at begin(), for the time being, but for the new servers, which may send already."""
-    made_sio = _state.sio is not None and _state.sio_handlers is None
-    new_handlers = None
+    made_sio = _state.sio is not None and _state.sio_setup is None
+    new_setup = None
     if _state.sio is not None and not made_sio:
-        new_handlers = _take_handlers(_state.sio)
-        _put_handlers(_state.sio, _state.sio_handlers)
-    _state.held = _Held(servers, new_handlers, made_sio)
-    _state.pending, _state.sio_handlers, _state.is_held = None, None, False
+        new_setup = _take_setup(_state.sio)
+        _put_setup(_state.sio, _state.sio_setup)
+    _state.held = _Held(servers, new_setup, made_sio)
+    _state.pending, _state.sio_setup, _state.is_held = None, None, False
     for server in servers:
         number = _state.number_of(server)
         if number is not None and _state.numbered[number] is not server:
@@ -135,8 +135,8 @@ def hold():
 def switch():
     """The generation that was held serves now."""
     held, _state.held = _state.held, None
-    if held.sio_handlers is not None:
-        _put_handlers(_state.sio, held.sio_handlers)
+    if held.sio_setup is not None:
+        _put_setup(_state.sio, held.sio_setup)
     _go_live(held.servers)
 
 
@@ -149,22 +149,25 @@ def drop():
 
 def _go_live(servers):
     vanished = [s for s in _state.live.servers if _identity(s) not in map(_identity, servers)]
-    _state.live, _state.pending, _state.sio_handlers = Registry(), None, None
+    _state.live, _state.pending, _state.sio_setup = Registry(), None, None
     _state.live.servers = servers
     for server in vanished:
         _retire(server)
     if _state.link is not None:
+        known = is_declared(_state.sio)
         _state.declare(servers)
+        if known and _state.sio in servers:
+            _state.link.declare(_state.sio)  # its settings may be others now
 
 
 def rollback():
     """The module has failed: all is as before begin()."""
     if _state.sio is not None:
-        if _state.sio_handlers is not None:
-            _put_handlers(_state.sio, _state.sio_handlers)
+        if _state.sio_setup is not None:
+            _put_setup(_state.sio, _state.sio_setup)
         elif _state.sio in _state.pending.servers:
             _state.sio = None  # made by the module that failed
-    _state.pending, _state.sio_handlers, _state.is_held = None, None, False
+    _state.pending, _state.sio_setup, _state.is_held = None, None, False
 
 
 def attach(link):
@@ -180,8 +183,12 @@ def is_declared(server):
 
 
 def redeclare(server):
-    """A setting of the server was changed: the gateway should know, if it knows the server."""
-    if is_declared(server):
+    """A setting of the server was changed: the gateway should know, if it knows the server.
+
+    Not of the ready server while new code is loaded, which may fail: that counts with its code.
+    """
+    is_loading = server is _state.sio and _state.pending is not None
+    if is_declared(server) and not is_loading:
         _state.link.declare(server)
 
 
@@ -226,6 +233,17 @@ def _take_handlers(server):
 def _put_handlers(server, tables):
     for table, handlers in tables.items():
         setattr(server, table, {} if handlers is None else handlers)
+
+
+def _take_setup(server):
+    """Make a server as it was when it was new. Returns what it had, for _put_setup()."""
+    return _take_handlers(server), server.eio.take()
+
+
+def _put_setup(server, setup):
+    handlers, settings = setup
+    _put_handlers(server, handlers)
+    server.eio.put(settings)
 
 
 def _retire(server):

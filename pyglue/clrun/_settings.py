@@ -46,6 +46,7 @@ class EngineSettings:
         self.move(path)
         for name, default in DEFAULTS.items():
             setattr(self, name, options.get(name, default))
+        self._made_with = self._values()
         self._on_change = on_change
 
     def __setattr__(self, name, value):
@@ -60,6 +61,18 @@ class EngineSettings:
         super().__setattr__(name, value)
         if name in DEFAULTS and self._on_change is not None:
             self._on_change()
+
+    def _values(self):
+        return {name: vars(self)[name] for name in (*DEFAULTS, "ping_interval_grace_period")}
+
+    def take(self):
+        """Be as it was made, and tell nobody. Returns what was set, for put()."""
+        taken = self._values()
+        self.put(self._made_with)
+        return taken
+
+    def put(self, values):
+        vars(self).update(values)
 
     def move(self, path):
         """Serve another path. Not once the gateway knows the server."""

@@ -71,9 +71,15 @@ int clr_app_declare(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame
     clr_str_t json = clr_read_str(&r);
     if (clr_reader_done(&r) != 0 || !clr_json_is_valid(json))
         return CLR_EPROTO;
-    gw->app->known = true;
     clr_worker_set_app(w);
+    if (clr_worker_takes_requests(w))
+        gw->app->known = true;
     return 0;
+}
+
+void clr_app_set_known(clr_gateway_t *gw, bool known)
+{
+    gw->app->known = known;
 }
 
 /* ---- life ---- */

@@ -25,8 +25,10 @@ clr_app_requests_t *clr_app_requests_new(clr_gateway_t *gw);
 /* All connections are gone. */
 void clr_app_requests_free(clr_app_requests_t *app);
 
-/* Some worker has, or had, an application: requests may wait for the next one. */
+/* The worker that began to serve last has, or had, an application: requests may wait for the next
+ * one. */
 bool clr_app_is_known(const clr_gateway_t *gw);
+void clr_app_set_known(clr_gateway_t *gw, bool known);
 
 /* Requests and WebSockets that are here. */
 uint32_t clr_app_request_count(const clr_gateway_t *gw);

@@ -142,6 +142,11 @@ clr_worker_t *clr_dispatch_worker(const clr_gateway_t *gw, uint32_t serial);
  * the first, and follows the last. */
 clr_worker_t *clr_dispatch_next(const clr_gateway_t *gw, const clr_worker_t *w);
 
+/* The server that it calls by that number: NULL in *server while only it knows that one. 0, or
+ * CLR_EPROTO when there is none. */
+CLR_NODISCARD int clr_worker_find_server(clr_worker_t *w, uint16_t number,
+                                         clr_eio_server_t **server);
+
 /* How far it is with its new code (refresh.h). */
 struct clr_refresh_state *clr_worker_refresh(clr_worker_t *w);
 

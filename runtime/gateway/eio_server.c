@@ -113,12 +113,21 @@ static clr_eio_server_t *find_by_path(const clr_gateway_t *gw, const char *path)
     return NULL;
 }
 
+static int check_identity(const clr_eio_config_t *before, const clr_eio_config_t *now,
+                          clr_error_t *err)
+{
+    if (now->is_socketio == before->is_socketio && now->msgpack == before->msgpack &&
+        strcmp(now->path, before->path) == 0)
+        return 0;
+    return clr_error_set(err, CLR_EINVAL, "declared as \"%s\" before, now as \"%s\"", before->path,
+                         now->path);
+}
+
 static int update(clr_eio_server_t *server, clr_eio_config_t *config, clr_error_t *err)
 {
-    if (config->is_socketio != server->config.is_socketio ||
-        config->msgpack != server->config.msgpack || strcmp(config->path, server->config.path) != 0)
-        return clr_error_set(err, CLR_EINVAL, "declared as \"%s\" before, now as \"%s\"",
-                             server->config.path, config->path);
+    int rc = check_identity(&server->config, config, err);
+    if (rc != 0)
+        return rc;
     clr_eio_config_t old = server->config;
     /* The router and the sessions' open requests may point to the path: it stays where it is. */
     char *path = config->path;
@@ -129,11 +138,16 @@ static int update(clr_eio_server_t *server, clr_eio_config_t *config, clr_error_
     return 0;
 }
 
-static int declare(clr_gateway_t *gw, uint16_t number, clr_eio_config_t *config, clr_error_t *err)
+static size_t count_servers(const clr_gateway_t *gw)
 {
     size_t count = 0;
     clr_list_each(node, &gw->servers) count++;
-    if (number != count || number >= CLR_EIO_MAX_SERVERS)
+    return count;
+}
+
+static int declare(clr_gateway_t *gw, uint16_t number, clr_eio_config_t *config, clr_error_t *err)
+{
+    if (number != count_servers(gw) || number >= CLR_EIO_MAX_SERVERS)
         return clr_error_set(err, CLR_EPROTO, "numbers count from 0 to at most %d",
                              CLR_EIO_MAX_SERVERS - 1);
     if (find_by_path(gw, config->path))
@@ -150,30 +164,124 @@ static int declare(clr_gateway_t *gw, uint16_t number, clr_eio_config_t *config,
     return 0;
 }
 
-/* Whether no Socket.IO server has a smaller number. */
-static bool is_first_socketio(const clr_gateway_t *gw, uint16_t number)
+/* ---- what a worker offers ---- */
+
+typedef struct offer {
+    clr_list_t node_;
+    uint16_t number;
+    clr_eio_config_t config;
+} offer_t;
+
+static offer_t *find_offer(const clr_list_t *offers, uint16_t number)
 {
-    clr_list_each(node, &gw->servers)
+    clr_list_each(node, offers)
     {
-        const clr_eio_server_t *server = clr_container_of(node, clr_eio_server_t, node_);
-        if (server->config.is_socketio && server->number < number)
+        offer_t *offer = clr_container_of(node, offer_t, node_);
+        if (offer->number == number)
+            return offer;
+    }
+    return NULL;
+}
+
+static void drop_offer(offer_t *offer)
+{
+    clr_list_remove(&offer->node_);
+    clr_eio_config_deinit(&offer->config);
+    free(offer);
+}
+
+/* Whether no Socket.IO server has a smaller number. */
+static bool is_first_socketio(const clr_gateway_t *gw, const clr_list_t *offers, uint16_t number)
+{
+    for (uint16_t i = 0; i < number; i++) {
+        const clr_eio_server_t *server = clr_eio_server_find(gw, i);
+        const offer_t *offer = find_offer(offers, i);
+        if ((server && server->config.is_socketio) || (offer && offer->config.is_socketio))
             return false;
     }
     return true;
 }
 
-int clr_eio_server_declare(clr_gateway_t *gw, uint16_t number, clr_str_t json, clr_error_t *err)
+static bool is_path_offered(const clr_list_t *offers, uint16_t number, const char *path)
+{
+    clr_list_each(node, offers)
+    {
+        const offer_t *offer = clr_container_of(node, offer_t, node_);
+        if (offer->number != number && strcmp(offer->config.path, path) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What would be refused when it is applied is refused now, when the worker can say so. */
+static int check_offer(const clr_gateway_t *gw, const clr_list_t *offers, uint16_t number,
+                       const clr_eio_config_t *config, clr_error_t *err)
+{
+    const clr_eio_server_t *server = clr_eio_server_find(gw, number);
+    const offer_t *offer = find_offer(offers, number);
+    if (server || offer)
+        return check_identity(server ? &server->config : &offer->config, config, err);
+    bool follows = number == count_servers(gw) || (number > 0 && find_offer(offers, number - 1));
+    if (!follows || number >= CLR_EIO_MAX_SERVERS)
+        return clr_error_set(err, CLR_EPROTO, "numbers count from 0 to at most %d",
+                             CLR_EIO_MAX_SERVERS - 1);
+    if (find_by_path(gw, config->path) || is_path_offered(offers, number, config->path))
+        return clr_error_set(err, CLR_EINVAL, "two servers on the path \"%s\"", config->path);
+    return 0;
+}
+
+int clr_eio_server_offer(clr_gateway_t *gw, clr_list_t *offers, uint16_t number, clr_str_t json,
+                         clr_error_t *err)
 {
     clr_eio_config_t config;
     int rc = clr_eio_config_parse(&config, json, err);
     if (rc != 0)
         return rc;
-    clr_eio_config_override(&config, &gw->options, is_first_socketio(gw, number));
-    clr_eio_server_t *server = clr_eio_server_find(gw, number);
-    rc = server ? update(server, &config, err) : declare(gw, number, &config, err);
-    if (rc != 0)
+    clr_eio_config_override(&config, &gw->options, is_first_socketio(gw, offers, number));
+    rc = check_offer(gw, offers, number, &config, err);
+    if (rc != 0) {
         clr_eio_config_deinit(&config);
+        return rc;
+    }
+    offer_t *offer = find_offer(offers, number);
+    if (offer)
+        drop_offer(offer);
+    offer = clr_xcalloc(1, sizeof(*offer));
+    offer->number = number;
+    offer->config = config;
+    clr_list_push_back(offers, &offer->node_);
+    return 0;
+}
+
+bool clr_eio_server_is_offered(const clr_list_t *offers, uint16_t number)
+{
+    return find_offer(offers, number) != NULL;
+}
+
+static int apply(clr_gateway_t *gw, offer_t *offer, bool updates, clr_error_t *err)
+{
+    clr_eio_server_t *server = clr_eio_server_find(gw, offer->number);
+    if (server && !updates)
+        return 0;
+    int rc = server ? update(server, &offer->config, err)
+                    : declare(gw, offer->number, &offer->config, err);
+    if (rc == 0)
+        offer->config = (clr_eio_config_t){0}; /* it is the server's */
     return rc;
+}
+
+int clr_eio_servers_apply(clr_gateway_t *gw, clr_list_t *offers, bool updates, clr_error_t *err)
+{
+    int rc = 0;
+    clr_list_each(node, offers) rc =
+        rc ? rc : apply(gw, clr_container_of(node, offer_t, node_), updates, err);
+    clr_eio_servers_drop(offers);
+    return rc;
+}
+
+void clr_eio_servers_drop(clr_list_t *offers)
+{
+    clr_list_each(node, offers) drop_offer(clr_container_of(node, offer_t, node_));
 }
 
 void clr_eio_servers_shutdown(clr_gateway_t *gw)

@@ -1,7 +1,7 @@
 /* eio_server.h: the Engine.IO servers that the app declared, and the state their sessions share.
  *
  * Each server has a path, a kind (Socket.IO on top, or messages straight to an EngineServer) and
- * its settings. All workers run the same app, so a server is declared once by each of them.
+ * its settings. All workers run the same app, so each of them declares it.
  *
  * Threads:  the loop's.
  * Lifetime: a server lives until the gateway ends.
@@ -49,9 +49,22 @@ void clr_eio_free(clr_eio_t *eio);
 /* Empties a scratch buffer, and gives its memory back when one big message made it big. */
 clr_buf_t *clr_eio_scratch(clr_buf_t *b);
 
-/* A SERVER frame: declares the server, or updates its settings. Its path and kind cannot change. */
-CLR_NODISCARD int clr_eio_server_declare(clr_gateway_t *gw, uint16_t number, clr_str_t json,
-                                         clr_error_t *err);
+/* A SERVER frame: adds to the list what it declares, or how a server's settings change; its path
+ * and kind cannot change. What a worker offers counts once the worker serves: code that does not
+ * come to that changes nothing. */
+CLR_NODISCARD int clr_eio_server_offer(clr_gateway_t *gw, clr_list_t *offers, uint16_t number,
+                                       clr_str_t json, clr_error_t *err);
+
+/* What was offered counts now; the list is empty then. Without `updates` it is old code that
+ * speaks: it may have servers of its own, and no say about others'. Fails if another worker was
+ * first with something that does not go with it. */
+CLR_NODISCARD int clr_eio_servers_apply(clr_gateway_t *gw, clr_list_t *offers, bool updates,
+                                        clr_error_t *err);
+
+bool clr_eio_server_is_offered(const clr_list_t *offers, uint16_t number);
+
+/* Empties the list. */
+void clr_eio_servers_drop(clr_list_t *offers);
 
 /* NULL when no server has that number. */
 clr_eio_server_t *clr_eio_server_find(const clr_gateway_t *gw, uint16_t number);

@@ -110,9 +110,20 @@ static void relieve_retiring(const clr_gateway_t *gw)
     }
 }
 
+/* What it said of its servers while it loaded counts now. */
+static int apply_offers(clr_worker_t *w)
+{
+    clr_error_t err = {0};
+    int rc = clr_eio_servers_apply(w->gw, &w->offers, true, &err);
+    if (rc != 0)
+        clr_log_error(LOG, "worker %u: %s", w->number, err.text);
+    return rc;
+}
+
 static void begin_to_serve(clr_worker_t *w)
 {
     w->state = CLR_WORKER_READY;
+    clr_app_set_known(w->gw, w->has_app);
     clr_app_pump(w->gw);
     clr_list_t waiting;
     clr_list_take(&waiting, &w->gw->dispatch->waiting);
@@ -127,10 +138,14 @@ static int on_ready(clr_worker_t *w)
         return 0;
     if (w->state != CLR_WORKER_LOADING)
         return CLR_EPROTO;
-    w->state = w->stands_by ? CLR_WORKER_STANDBY : CLR_WORKER_READY;
+    bool stands_by = w->stands_by; /* clr_worker_enlist() does the rest */
+    int rc = stands_by ? 0 : apply_offers(w);
+    if (rc != 0)
+        return rc;
+    w->state = stands_by ? CLR_WORKER_STANDBY : CLR_WORKER_READY;
     if (w->ops->on_ready)
         w->ops->on_ready(w, w->ctx);
-    if (w->state == CLR_WORKER_READY)
+    if (!stands_by && w->state == CLR_WORKER_READY)
         begin_to_serve(w);
     return 0;
 }
@@ -203,10 +218,21 @@ static int on_server(clr_worker_t *w, const clr_frame_t *frame)
     if (clr_reader_done(&r) != 0)
         return CLR_EPROTO;
     clr_error_t err = {0};
-    int rc = clr_eio_server_declare(w->gw, number, json, &err);
+    bool serves = w->state != CLR_WORKER_LOADING && w->state != CLR_WORKER_STANDBY;
+    clr_list_t at_once;
+    clr_list_init(&at_once);
+    int rc = clr_eio_server_offer(w->gw, serves ? &at_once : &w->offers, number, json, &err);
+    if (rc == 0)
+        rc = clr_eio_servers_apply(w->gw, &at_once, w->state == CLR_WORKER_READY, &err);
     if (rc != 0)
         clr_log_error(LOG, "worker %u: server %u: %s", w->number, number, err.text);
     return rc;
+}
+
+int clr_worker_find_server(clr_worker_t *w, uint16_t number, clr_eio_server_t **server)
+{
+    *server = clr_eio_server_find(w->gw, number);
+    return *server || clr_eio_server_is_offered(&w->offers, number) ? 0 : CLR_EPROTO;
 }
 
 static int on_frame(const clr_frame_t *frame, void *ctx)
@@ -251,6 +277,7 @@ static void on_down(int reason, void *ctx)
     clr_migrate_lost(w->gw, w, &w->outbox, &sessions);
     clr_eio_worker_gone(w->gw->dispatch->eio, w);
     clr_app_worker_gone(w->gw, &w->requests);
+    clr_eio_servers_drop(&w->offers);
     clr_refresh_worker_gone(w->gw);
     clr_health_close(w->health);
     w->health = NULL;
@@ -295,6 +322,7 @@ int clr_worker_attach(clr_worker_t **out, clr_gateway_t *gw, int fd, unsigned nu
     w->state = CLR_WORKER_LOADING;
     clr_list_init(&w->sessions);
     clr_list_init(&w->requests);
+    clr_list_init(&w->offers);
     clr_timer_init(&w->recheck, on_recheck);
     int rc = send_config(w, fd, config);
     if (rc == 0)
@@ -337,8 +365,12 @@ void clr_worker_stand_by(clr_worker_t *w)
 void clr_worker_enlist(clr_worker_t *w)
 {
     w->stands_by = false;
-    if (w->state == CLR_WORKER_STANDBY)
+    if (w->state != CLR_WORKER_STANDBY)
+        return;
+    if (apply_offers(w) == 0)
         begin_to_serve(w);
+    else
+        clr_worker_detach(w);
 }
 
 void clr_worker_retire(clr_worker_t *w)

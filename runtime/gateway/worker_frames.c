@@ -177,16 +177,17 @@ static int on_socket_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t
 /* ---- namespaces ---- */
 
 /* NULL in *nsp when nobody is there; CLR_EPROTO when there is no such server. */
-static int find_nsp(clr_gateway_t *gw, uint16_t number, clr_str_t name, clr_sio_nsp_t **nsp)
+static int find_nsp(clr_worker_t *w, uint16_t number, clr_str_t name, clr_sio_nsp_t **nsp)
 {
-    clr_eio_server_t *server = clr_eio_server_find(gw, number);
-    if (!server || !server->config.is_socketio)
-        return CLR_EPROTO;
-    *nsp = clr_sio_nsp_find(server, name);
-    return 0;
+    clr_eio_server_t *server;
+    int rc = clr_worker_find_server(w, number, &server);
+    if (rc == 0 && server && !server->config.is_socketio)
+        rc = CLR_EPROTO;
+    *nsp = rc == 0 && server ? clr_sio_nsp_find(server, name) : NULL;
+    return rc;
 }
 
-static int on_emit(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
+static int on_emit(clr_worker_t *w, const clr_frame_t *frame)
 {
     clr_sio_emit_t emit = {.is_volatile = frame->flags & CLR_FRAME_VOLATILE,
                            .asker = frame->flags & CLR_FRAME_ACK ? w : NULL};
@@ -199,7 +200,7 @@ static int on_emit(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
     clr_data_t data = clr_read_data(&r);
     if (clr_reader_done(&r) != 0 || !clr_sio_packet_out_is_valid(&data))
         return CLR_EPROTO;
-    int rc = find_nsp(gw, number, name, &emit.nsp);
+    int rc = find_nsp(w, number, name, &emit.nsp);
     if (rc != 0 || !emit.nsp)
         return rc;
     clr_sio_packet_out_t packet;
@@ -209,7 +210,7 @@ static int on_emit(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
     return 0;
 }
 
-static int on_close_room(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
+static int on_close_room(clr_worker_t *w, const clr_frame_t *frame)
 {
     clr_reader_t r = clr_reader(frame->payload);
     uint16_t number = clr_read_u16(&r);
@@ -218,7 +219,7 @@ static int on_close_room(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *
     if (clr_reader_done(&r) != 0)
         return CLR_EPROTO;
     clr_sio_nsp_t *nsp;
-    int rc = find_nsp(gw, number, name, &nsp);
+    int rc = find_nsp(w, number, name, &nsp);
     if (rc != 0 || !nsp)
         return rc;
     for (clr_sio_room_t *room; (room = clr_sio_nsp_room(nsp, room_name));) {
@@ -229,7 +230,7 @@ static int on_close_room(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *
     return 0;
 }
 
-static int on_remote(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
+static int on_remote(clr_worker_t *w, const clr_frame_t *frame)
 {
     clr_reader_t r = clr_reader(frame->payload);
     uint16_t number = clr_read_u16(&r);
@@ -241,7 +242,7 @@ static int on_remote(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *fram
     if (clr_reader_done(&r) != 0 || op < CLR_ROOM_JOIN || op > CLR_ROOM_KICK)
         return CLR_EPROTO;
     clr_sio_nsp_t *nsp;
-    int rc = find_nsp(gw, number, name, &nsp);
+    int rc = find_nsp(w, number, name, &nsp);
     if (rc != 0)
         return rc;
     clr_sio_socket_t *socket = nsp ? clr_sio_nsp_socket(nsp, sid) : NULL;
@@ -285,11 +286,11 @@ int clr_worker_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *fram
     case CLR_FRAME_SIO_ABORT:
         return on_socket_frame(gw, w, frame);
     case CLR_FRAME_SIO_EMIT:
-        return on_emit(gw, w, frame);
+        return on_emit(w, frame);
     case CLR_FRAME_SIO_CLOSE_ROOM:
-        return on_close_room(gw, w, frame);
+        return on_close_room(w, frame);
     case CLR_FRAME_SIO_REMOTE:
-        return on_remote(gw, w, frame);
+        return on_remote(w, frame);
     case CLR_FRAME_EIO_ACCEPT:
     case CLR_FRAME_EIO_REFUSE:
     case CLR_FRAME_EIO_SEND:

@@ -46,11 +46,12 @@ static int on_save(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
 }
 
 /* False when there is none; CLR_EPROTO when there is no such server. */
-static int find(clr_gateway_t *gw, uint16_t number, clr_str_t nsp, clr_str_t sid, client_t *out)
+static int find(clr_worker_t *w, uint16_t number, clr_str_t nsp, clr_str_t sid, client_t *out)
 {
-    clr_eio_server_t *server = clr_eio_server_find(gw, number);
-    if (!server)
-        return CLR_EPROTO;
+    clr_eio_server_t *server;
+    int rc = clr_worker_find_server(w, number, &server);
+    if (rc != 0 || !server)
+        return rc;
     if (!server->config.is_socketio) {
         clr_eio_session_t *s = clr_eio_session_find(server, sid);
         if (s && s->state <= CLR_EIO_STATE_OPEN)
@@ -64,7 +65,7 @@ static int find(clr_gateway_t *gw, uint16_t number, clr_str_t nsp, clr_str_t sid
     return 0;
 }
 
-static int on_ask(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
+static int on_ask(clr_worker_t *w, const clr_frame_t *frame)
 {
     clr_reader_t r = clr_reader(frame->payload);
     uint16_t number = clr_read_u16(&r);
@@ -72,7 +73,7 @@ static int on_ask(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
     clr_str_t sid = clr_read_str(&r);
     uint64_t token = clr_read_u64(&r);
     client_t client = {0};
-    if (clr_reader_done(&r) != 0 || find(gw, number, nsp, sid, &client) != 0)
+    if (clr_reader_done(&r) != 0 || find(w, number, nsp, sid, &client) != 0)
         return CLR_EPROTO;
     bool found = client.session != NULL;
     clr_buf_t *out = clr_worker_begin(w, CLR_FRAME_STATE, 0, token);
@@ -93,7 +94,7 @@ static void tell_owner(const clr_worker_t *asker, const client_t *client, clr_st
     clr_worker_end(owner);
 }
 
-static int on_save_remote(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame)
+static int on_save_remote(clr_worker_t *w, const clr_frame_t *frame)
 {
     clr_reader_t r = clr_reader(frame->payload);
     uint16_t number = clr_read_u16(&r);
@@ -103,7 +104,7 @@ static int on_save_remote(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t 
     uint64_t token = clr_read_u64(&r);
     client_t client = {0};
     if (clr_reader_done(&r) != 0 || saved.n > CLR_SAVED_MAX ||
-        find(gw, number, nsp, sid, &client) != 0)
+        find(w, number, nsp, sid, &client) != 0)
         return CLR_EPROTO;
     if (client.session) {
         keep(&client, saved);
@@ -120,9 +121,9 @@ int clr_worker_state_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t
     case CLR_FRAME_SAVE:
         return on_save(gw, w, frame);
     case CLR_FRAME_STATE_ASK:
-        return on_ask(gw, w, frame);
+        return on_ask(w, frame);
     case CLR_FRAME_STATE_SAVE:
-        return on_save_remote(gw, w, frame);
+        return on_save_remote(w, frame);
     default:
         return CLR_EPROTO;
     }

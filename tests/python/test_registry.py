@@ -7,6 +7,7 @@ import pytest
 import _clrun
 import clrun
 from clrun import _registry, _source
+from clrun._settings import EngineSettings
 
 
 class FakeServer:
@@ -14,6 +15,7 @@ class FakeServer:
         self.settings = {"kind": kind, "path": path}
         self.handlers = {}
         self.namespace_handlers = {}
+        self.eio = EngineSettings(kind, path, lambda: _registry.redeclare(self))
         _registry.current().add(self)
 
     def _declaration(self):
@@ -229,6 +231,34 @@ def test_the_ready_server_changes_its_handlers_at_the_switch(ready):
         assert clrun.sio.handlers == {"/": {"version": 1 if dropped else 2}}
 
 
+@pytest.mark.parametrize("fails", ["at once", "later", None])
+def test_the_ready_servers_settings_go_with_its_code(ready, fails):
+    def app(interval):
+        if interval:
+            clrun.sio.eio.ping_interval = interval
+        if interval == 13 and fails == "at once":
+            raise RuntimeError
+        return clrun.sio
+
+    sio = load(lambda: app(5))
+    link = FakeLink()
+    _registry.attach(link)
+    link.calls.clear()
+    _registry.hold()
+    try:
+        load(lambda: app(13))
+        assert sio.eio.ping_interval == 5
+        _registry.drop() if fails else _registry.switch()
+    except RuntimeError:
+        _registry.drop()
+    assert sio.eio.ping_interval == (5 if fails else 13)
+    assert link.calls == ([] if fails else [("declare", sio)])
+    load(lambda: app(None))
+    assert sio.eio.ping_interval == 25  # the code does not say any more
+    sio.eio.ping_interval = 7
+    assert link.calls[-1] == ("declare", sio)
+
+
 def test_a_ready_server_that_was_made_by_a_dropped_generation_is_gone(ready):
     load(FakeServer)
     _registry.hold()
@@ -259,7 +289,7 @@ def test_the_ready_server_keeps_its_identity_in_a_refresh(ready):
     link.calls.clear()
     assert load(lambda: app(2)) is first
     assert first.handlers == {"/": {"version": 2}}
-    assert link.calls == []
+    assert link.calls == [("declare", first)]  # for its settings
 
 
 def test_the_ready_server_has_its_old_handlers_back_after_a_failure(ready):

@@ -602,8 +602,9 @@ def test_a_refresh_keeps_connections_and_swaps_handlers(worker, tmp_path):
         (tmp_path / "app.py").write_text(RELOADING.replace("VERSION = 1", new))
         process.send("EIO_MESSAGE", text("reload"), 7)
         result = process.line()
-        if result == "reloaded":  # the EngineServer is a new one; clrun.sio is the same
+        if result == "reloaded":  # the EngineServer is a new one; clrun.sio is as new
             assert process.expect("SERVER").number(2) == engine
+            assert process.expect("SERVER").number(2) == socketio
         return result
 
     assert (engine_version(), socketio_version()) == ("1 1", "[1]")
