@@ -48,9 +48,11 @@ static const char *yes_no(bool b)
 static void append_worker(clr_buf_t *out, const clr_worker_status_t *w)
 {
     clr_buf_printf(out,
-                   "{\"number\":%u,\"state\":\"%s\",\"pid\":%d,\"restarts\":%" PRIu64
+                   "{\"number\":%u,\"role\":\"%s\",\"generation\":%u,\"state\":\"%s\",\"pid\":%d"
+                   ",\"age_ms\":%" PRIu64 ",\"restarts\":%" PRIu64 ",\"restart_in_ms\":%" PRIu64
                    ",\"failing\":%s,\"blocked\":%s,\"sockets\":%" PRIu32 "}",
-                   w->number, w->state, w->pid, w->restarts, yes_no(w->failing),
+                   w->number, clr_worker_role_name(w->role), w->generation, w->state, w->pid,
+                   w->age_ms, w->restarts, w->restart_in_ms, yes_no(w->failing),
                    yes_no(w->worker && clr_health_figures(clr_worker_health(w->worker)).blocked),
                    w->worker ? clr_worker_sockets(w->worker) : 0);
 }

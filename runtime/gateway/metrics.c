@@ -16,6 +16,14 @@
 const char *const clr_worker_states[] = {"gone",  "waiting",  "starting", "loading",
                                          "ready", "draining", "stopping", NULL};
 
+const char *clr_worker_role_name(clr_worker_role_t role)
+{
+#define ROLE_LABEL(name, label) label,
+    static const char *const labels[] = {CLR_WORKER_ROLE_MAP(ROLE_LABEL)};
+#undef ROLE_LABEL
+    return labels[role];
+}
+
 #define HANDLER_LABEL(name, label) label,
 static const char *const handler_labels[] = {CLR_HANDLER_MAP(HANDLER_LABEL)};
 #undef HANDLER_LABEL
@@ -169,15 +177,23 @@ static void append_link(const clr_gateway_t *gw, clr_buf_t *out)
     counter(out, "clrun_link_sent_bytes_total", "Bytes sent to workers.", stats->sent[0]);
 }
 
+/* `name{worker="1",role="serving"`, of which more may follow before the brace. */
+static void begin_sample(const char *name, const clr_worker_status_t *w, clr_buf_t *out)
+{
+    clr_buf_printf(out, "%s{worker=\"%u\",role=\"%s\"", name, w->number,
+                   clr_worker_role_name(w->role));
+}
+
 static void append_states(const clr_worker_status_t *workers, size_t count, clr_buf_t *out)
 {
     const char *name = "clrun_worker_state";
     family(out, name, "gauge", "1 for the state that the worker is in.");
     for (size_t i = 0; i < count; i++) {
-        for (size_t s = 0; clr_worker_states[s]; s++)
-            clr_buf_printf(out, "%s{worker=\"%u\",state=\"%s\"} %d\n", name, workers[i].number,
-                           clr_worker_states[s],
+        for (size_t s = 0; clr_worker_states[s]; s++) {
+            begin_sample(name, &workers[i], out);
+            clr_buf_printf(out, ",state=\"%s\"} %d\n", clr_worker_states[s],
                            strcmp(workers[i].state, clr_worker_states[s]) == 0);
+        }
     }
 }
 
@@ -185,6 +201,11 @@ static void append_states(const clr_worker_status_t *workers, size_t count, clr_
 static uint64_t get_pid(const clr_worker_status_t *w)
 {
     return w->pid > 0 ? (uint64_t)w->pid : 0;
+}
+
+static uint64_t get_generation(const clr_worker_status_t *w)
+{
+    return w->generation;
 }
 
 static uint64_t get_restarts(const clr_worker_status_t *w)
@@ -268,45 +289,86 @@ uint64_t clr_metrics_memory_of(int pid)
 static const struct {
     const char *name, *type, *help;
     uint64_t (*get)(const clr_worker_status_t *w);
+    bool of_place; /* only of those that serve */
 } worker_metrics[] = {
-    {"clrun_worker_pid", "gauge", "The worker's process; 0 while there is none.", get_pid},
+    {"clrun_worker_pid", "gauge", "The worker's process; 0 while there is none.", get_pid, false},
+    {"clrun_worker_generation", "gauge",
+     "Which deploy the worker's code is of; 1: that of the start.", get_generation, false},
     {"clrun_worker_restarts_total", "counter", "Times that the worker was started again.",
-     get_restarts},
-    {"clrun_worker_failing", "gauge", "1 while the worker dies again and again.", get_failing},
-    {"clrun_worker_sockets", "gauge", "Sockets and sessions that the worker serves.", get_sockets},
+     get_restarts, true},
+    {"clrun_worker_failing", "gauge", "1 while the worker dies again and again.", get_failing,
+     true},
+    {"clrun_worker_sockets", "gauge", "Sockets and sessions that the worker serves.", get_sockets,
+     false},
     {"clrun_worker_congested", "gauge",
-     "1 while the worker is behind and its clients are not read.", get_congested},
+     "1 while the worker is behind and its clients are not read.", get_congested, false},
     {"clrun_worker_credit", "gauge", "Events and requests that the worker would take now.",
-     get_credit},
+     get_credit, false},
     {"clrun_worker_waiting_bytes", "gauge", "Frames that wait for the worker's credit.",
-     get_waiting},
+     get_waiting, false},
     {"clrun_worker_unsent_bytes", "gauge", "Frames that the worker's link has no room for.",
-     get_unsent},
-    {"clrun_worker_blocked", "gauge", "1 while the worker's loop does not turn.", get_blocked},
+     get_unsent, false},
+    {"clrun_worker_blocked", "gauge", "1 while the worker's loop does not turn.", get_blocked,
+     false},
     {"clrun_worker_handlers", "gauge", "Handlers at work, at the watchdog's last look.",
-     get_handlers},
-    {"clrun_worker_resident_memory_bytes", "gauge", "Memory of the worker's process.", get_memory},
+     get_handlers, false},
+    {"clrun_worker_resident_memory_bytes", "gauge", "Memory of the worker's process.", get_memory,
+     false},
 };
 
-static void append_workers(const clr_worker_status_t *workers, size_t count, clr_buf_t *out)
+static double get_age(const clr_worker_status_t *w)
 {
-    append_states(workers, count, out);
+    return (double)w->age_ms / 1e3;
+}
+
+static double get_restart(const clr_worker_status_t *w)
+{
+    return (double)w->restart_in_ms / 1e3;
+}
+
+static double get_lag(const clr_worker_status_t *w)
+{
+    return health_of(w).lag_us / 1e6;
+}
+
+static const struct {
+    const char *name, *help;
+    double (*get)(const clr_worker_status_t *w);
+    bool of_place;
+} worker_times[] = {
+    {"clrun_worker_age_seconds", "How long ago the worker's process was started.", get_age, false},
+    {"clrun_worker_restart_seconds", "How long until the dead worker is started again; else 0.",
+     get_restart, true},
+    {"clrun_worker_loop_lag_seconds", "How long the worker's loop lately took to notice what came.",
+     get_lag, false},
+};
+
+static void append_numbers(const clr_worker_status_t *workers, size_t count, clr_buf_t *out)
+{
     for (size_t m = 0; m < clr_array_len(worker_metrics); m++) {
         const char *name = worker_metrics[m].name;
         family(out, name, worker_metrics[m].type, worker_metrics[m].help);
-        for (size_t i = 0; i < count; i++)
-            clr_buf_printf(out, "%s{worker=\"%u\"} %" PRIu64 "\n", name, workers[i].number,
-                           worker_metrics[m].get(&workers[i]));
+        for (size_t i = 0; i < count; i++) {
+            if (worker_metrics[m].of_place && workers[i].role != CLR_WORKER_ROLE_SERVING)
+                continue;
+            begin_sample(name, &workers[i], out);
+            clr_buf_printf(out, "} %" PRIu64 "\n", worker_metrics[m].get(&workers[i]));
+        }
     }
 }
 
-static void append_lag(const clr_worker_status_t *workers, size_t count, clr_buf_t *out)
+static void append_times(const clr_worker_status_t *workers, size_t count, clr_buf_t *out)
 {
-    const char *name = "clrun_worker_loop_lag_seconds";
-    family(out, name, "gauge", "How long the worker's loop lately took to notice what came.");
-    for (size_t i = 0; i < count; i++)
-        clr_buf_printf(out, "%s{worker=\"%u\"} %.6f\n", name, workers[i].number,
-                       health_of(&workers[i]).lag_us / 1e6);
+    for (size_t m = 0; m < clr_array_len(worker_times); m++) {
+        const char *name = worker_times[m].name;
+        family(out, name, "gauge", worker_times[m].help);
+        for (size_t i = 0; i < count; i++) {
+            if (worker_times[m].of_place && workers[i].role != CLR_WORKER_ROLE_SERVING)
+                continue;
+            begin_sample(name, &workers[i], out);
+            clr_buf_printf(out, "} %.6f\n", worker_times[m].get(&workers[i]));
+        }
+    }
 }
 
 /* --- loop --- */
@@ -340,8 +402,9 @@ void clr_metrics_append(const clr_gateway_t *gw, const clr_worker_status_t *work
     append_connections(gw, out);
     append_requests(gw, out);
     append_sessions(gw, out);
-    append_workers(workers, count, out);
-    append_lag(workers, count, out);
+    append_states(workers, count, out);
+    append_numbers(workers, count, out);
+    append_times(workers, count, out);
     append_link(gw, out);
     append_loop(&gw->loop->stats, out);
 }

@@ -55,12 +55,29 @@ static inline void clr_metrics_count_request(clr_metrics_t *m, unsigned kind, in
     m->requests[kind][digit < 1 ? 0 : digit > 5 ? 4 : digit - 1]++;
 }
 
+/* While workers are replaced there are several of a number, each in another role. X(name, label) */
+#define CLR_WORKER_ROLE_MAP(X)                                                                     \
+    X(SERVING, "serving")                                                                          \
+    X(NEXT, "next")                                                                                \
+    X(LEAVING, "leaving")
+
+#define CLR_WORKER_ROLE_ENUM(name, label) CLR_WORKER_ROLE_##name,
+typedef enum clr_worker_role { CLR_WORKER_ROLE_MAP(CLR_WORKER_ROLE_ENUM) } clr_worker_role_t;
+#undef CLR_WORKER_ROLE_ENUM
+
+const char *clr_worker_role_name(clr_worker_role_t role);
+
 /* What the supervisor knows of a worker. */
 typedef struct clr_worker_status {
     unsigned number;
-    const char *state; /* one of clr_worker_states */
-    int pid;           /* 0: no process */
+    clr_worker_role_t role;
+    unsigned generation; /* of its code: each deploy that is begun has the next one */
+    const char *state;   /* one of clr_worker_states */
+    int pid;             /* 0: no process */
+    uint64_t age_ms;     /* of the process */
+    /* Of the one that serves only. */
     uint64_t restarts;
+    uint64_t restart_in_ms;    /* it died, and is started again then */
     bool failing;              /* it died again and again */
     struct clr_worker *worker; /* its link, borrowed; NULL: none */
 } clr_worker_status_t;

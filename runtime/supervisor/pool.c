@@ -84,8 +84,8 @@ clr_zygote_t *clr_pool_zygote(clr_pool_t *pool)
 static void start(clr_place_t *place)
 {
     clr_pool_t *pool = place->pool;
-    place->now = clr_process_start(pool->gw, &pool->options, place->number, clr_pool_zygote(pool),
-                                   false, &clr_pool_process_ops, place);
+    const clr_process_role_t role = {place->number, pool->generation, clr_pool_zygote(pool), false};
+    place->now = clr_process_start(pool->gw, &pool->options, &role, &clr_pool_process_ops, place);
 }
 
 static void on_restart(clr_timer_t *t)
@@ -226,6 +226,7 @@ clr_pool_t *clr_pool_new(clr_gateway_t *gw, const clr_pool_options_t *options,
     pool->options = *options;
     pool->ops = ops;
     pool->ctx = ctx;
+    pool->generation = pool->generations = 1;
     clr_timer_init(&pool->stopped_timer, on_all_stopped);
     clr_replace_init(pool);
     clr_recycle_init(pool);
@@ -285,34 +286,51 @@ void clr_pool_kill(clr_pool_t *pool)
 
 /* ---- what there is to know ---- */
 
-/* Half of a worker that is ready may be gone already. */
-static const char *shown_state(const clr_place_t *place)
+static void get_place(const clr_place_t *place, clr_worker_status_t *out)
 {
     const clr_process_t *p = place->now;
-    if (!p)
-        return clr_timer_is_active(&place->restart) ? "waiting" : "gone";
-    const clr_worker_t *w = clr_process_worker(p);
-    bool linked = w && clr_worker_state(w) != CLR_WORKER_GONE;
-    clr_process_state_t state = clr_process_state(p);
-    bool half = state == CLR_PROCESS_READY && (!linked || !clr_process_pid(p));
-    return clr_process_state_name(half ? CLR_PROCESS_GONE : state);
+    uint64_t now = clr_loop_now(place->pool->gw->loop);
+    if (p) {
+        clr_process_get_status(p, out);
+    } else {
+        bool waits = clr_timer_is_active(&place->restart);
+        *out = (clr_worker_status_t){.number = place->number,
+                                     .generation = place->pool->generation,
+                                     .state = waits ? "waiting" : "gone"};
+        if (waits && place->restart.deadline > now)
+            out->restart_in_ms = place->restart.deadline - now;
+    }
+    out->role = CLR_WORKER_ROLE_SERVING;
+    out->restarts = place->restarts;
+    out->failing = !(p && was_healthy(p)) && place->backoff_ms > FAILING_MS;
 }
 
+/* Those of the places, those that shall take over, those that were replaced. */
 bool clr_pool_worker_status(const clr_pool_t *pool, size_t index, clr_worker_status_t *out)
 {
-    if (index >= pool->options.workers)
-        return false;
-    const clr_place_t *place = &pool->places[index];
-    const clr_process_t *p = place->now;
-    *out = (clr_worker_status_t){
-        .number = place->number,
-        .state = shown_state(place),
-        .pid = p ? clr_process_pid(p) : 0,
-        .restarts = place->restarts,
-        .failing = !(p && was_healthy(p)) && place->backoff_ms > FAILING_MS,
-        .worker = p ? clr_process_worker(p) : NULL,
-    };
-    return true;
+    size_t workers = pool->options.workers;
+    if (index < workers) {
+        get_place(&pool->places[index], out);
+        return true;
+    }
+    index -= workers;
+    for (size_t i = 0; i < workers; i++) {
+        const clr_process_t *next = pool->places[i].next;
+        if (next && index-- == 0) {
+            clr_process_get_status(next, out);
+            out->role = CLR_WORKER_ROLE_NEXT;
+            return true;
+        }
+    }
+    clr_list_each(node, &pool->leaving)
+    {
+        if (index-- == 0) {
+            clr_process_get_status(clr_container_of(node, clr_leaving_t, node_)->process, out);
+            out->role = CLR_WORKER_ROLE_LEAVING;
+            return true;
+        }
+    }
+    return false;
 }
 
 unsigned clr_pool_ready_count(const clr_pool_t *pool)

@@ -82,7 +82,8 @@ void clr_pool_stop(clr_pool_t *pool, uint64_t grace_ms);
 /* Ends all now, and what they started. Also while stopping. */
 void clr_pool_kill(clr_pool_t *pool);
 
-/* What there is to say of the worker of that index, from 0 on; false if there is none. */
+/* What there is to say of the worker of that index, from 0 on; false if there is none. Those that
+ * take over and those that leave follow those that serve. */
 bool clr_pool_worker_status(const clr_pool_t *pool, size_t index, clr_worker_status_t *out);
 
 unsigned clr_pool_ready_count(const clr_pool_t *pool);

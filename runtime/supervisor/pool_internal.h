@@ -41,6 +41,8 @@ struct clr_pool {
     bool failed;
     bool stopping;
     bool stopped;
+    unsigned generation;       /* of the workers that serve */
+    unsigned generations;      /* that were begun: not all of them came to serve */
     uint64_t last_failure;     /* hash of the last traceback, so that a repeated one is one line */
     clr_zygote_t *zygote;      /* --preload: forks the workers that are there */
     clr_zygote_t *next_zygote; /* and those that shall take over */

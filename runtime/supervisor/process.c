@@ -36,6 +36,7 @@ struct clr_process {
     const clr_process_ops_t *ops;
     void *ctx;
     unsigned number; /* 1, 2, … */
+    unsigned generation;
     clr_process_state_t state;
     uv_process_t handle;
     clr_zygote_t *zygote;     /* NULL: the process is our own */
@@ -321,6 +322,8 @@ static int attach(clr_process_t *p, wires_t *wires)
         return rc;
     }
     wires->link[0] = -1;
+    if (p->standby)
+        clr_worker_stand_by(p->worker);
     rc = clr_worker_watch(p->worker, wires->watch[0], p->pid);
     if (rc == 0)
         wires->watch[0] = -1;
@@ -433,21 +436,22 @@ static void on_timer(clr_timer_t *t)
 }
 
 clr_process_t *clr_process_start(clr_gateway_t *gw, const clr_pool_options_t *options,
-                                 unsigned number, clr_zygote_t *zygote, bool standby,
-                                 const clr_process_ops_t *ops, void *ctx)
+                                 const clr_process_role_t *role, const clr_process_ops_t *ops,
+                                 void *ctx)
 {
     clr_process_t *p = clr_xcalloc(1, sizeof(*p));
     p->gw = gw;
     p->options = options;
-    p->number = number;
-    p->standby = standby;
+    p->number = role->number;
+    p->generation = role->generation;
+    p->standby = role->standby;
     p->ops = ops;
     p->ctx = ctx;
     p->started_at_ms = clr_loop_now(gw->loop);
     set_state(p, CLR_PROCESS_STARTING);
     clr_timer_init(&p->timer, on_timer);
-    if (zygote) {
-        p->zygote = clr_zygote_ref(zygote);
+    if (role->zygote) {
+        p->zygote = clr_zygote_ref(role->zygote);
         p->spawn_error = fork_process(p);
     } else {
         p->spawn_error = options->preload ? -EMFILE : spawn_process(p);
@@ -486,11 +490,6 @@ clr_process_state_t clr_process_state(const clr_process_t *p)
     return p->state;
 }
 
-unsigned clr_process_number(const clr_process_t *p)
-{
-    return p->number;
-}
-
 int clr_process_pid(const clr_process_t *p)
 {
     return p->process_up && !p->exited ? p->pid : 0;
@@ -514,6 +513,26 @@ uint64_t clr_process_ready_since(const clr_process_t *p)
 clr_loop_t *clr_process_loop(const clr_process_t *p)
 {
     return p->gw->loop;
+}
+
+/* Half of a worker that is ready may be gone already. */
+static clr_process_state_t shown_state(const clr_process_t *p)
+{
+    bool linked = p->worker && clr_worker_state(p->worker) != CLR_WORKER_GONE;
+    bool half = p->state == CLR_PROCESS_READY && (!linked || !clr_process_pid(p));
+    return half ? CLR_PROCESS_GONE : p->state;
+}
+
+void clr_process_get_status(const clr_process_t *p, clr_worker_status_t *out)
+{
+    *out = (clr_worker_status_t){
+        .number = p->number,
+        .generation = p->generation,
+        .state = clr_process_state_name(shown_state(p)),
+        .pid = clr_process_pid(p),
+        .age_ms = clr_loop_now(p->gw->loop) - p->started_at_ms,
+        .worker = p->worker,
+    };
 }
 
 int clr_process_spawn_error(const clr_process_t *p)

@@ -37,13 +37,19 @@ typedef struct clr_process_ops {
     void (*on_gone)(clr_process_t *p, void *ctx);
 } clr_process_ops_t;
 
-/* Returns owned, also if no process can be started: on_gone says so then. The process is forked by
- * the zygote (of which it takes a reference) with options->preload, where NULL is a failure.
- * `standby`: when it is ready it gets no clients before clr_process_enlist(). Borrows all but
- * number until on_gone. */
+/* Which worker it is. */
+typedef struct clr_process_role {
+    unsigned number;      /* 1, 2, … */
+    unsigned generation;  /* of the code: deploys count it up */
+    clr_zygote_t *zygote; /* forks it, with options->preload, where NULL is a failure */
+    bool standby;         /* when it is ready it gets no clients before clr_process_enlist() */
+} clr_process_role_t;
+
+/* Returns owned, also if no process can be started: on_gone says so then. Takes a reference to the
+ * zygote. Borrows gw, options, ops and ctx until on_gone. */
 clr_process_t *clr_process_start(clr_gateway_t *gw, const clr_pool_options_t *options,
-                                 unsigned number, clr_zygote_t *zygote, bool standby,
-                                 const clr_process_ops_t *ops, void *ctx);
+                                 const clr_process_role_t *role, const clr_process_ops_t *ops,
+                                 void *ctx);
 void clr_process_free(clr_process_t *p);
 
 /* It is somebody else's from now on. */
@@ -67,7 +73,6 @@ void clr_process_expect_exit(clr_process_t *p, uint64_t ms);
 
 clr_process_state_t clr_process_state(const clr_process_t *p);
 const char *clr_process_state_name(clr_process_state_t state);
-unsigned clr_process_number(const clr_process_t *p);
 
 /* The id of the process while it runs, else 0. */
 int clr_process_pid(const clr_process_t *p);
@@ -82,6 +87,9 @@ clr_worker_t *clr_process_worker(const clr_process_t *p);
 uint64_t clr_process_ready_since(const clr_process_t *p);
 
 clr_loop_t *clr_process_loop(const clr_process_t *p);
+
+/* What it is for /readyz and the metrics, without what only its place knows. */
+void clr_process_get_status(const clr_process_t *p, clr_worker_status_t *out);
 
 /* Negative: it could not even be started. */
 int clr_process_spawn_error(const clr_process_t *p);

@@ -138,11 +138,11 @@ static void on_deadline(clr_timer_t *t)
     check_done(pool);
 }
 
-static void start_next(clr_place_t *place, clr_zygote_t *zygote)
+static void start_next(clr_place_t *place, unsigned generation, clr_zygote_t *zygote)
 {
     clr_pool_t *pool = place->pool;
-    place->next = clr_process_start(pool->gw, &pool->options, place->number, zygote, true,
-                                    &clr_pool_process_ops, place);
+    const clr_process_role_t role = {place->number, generation, zygote, true};
+    place->next = clr_process_start(pool->gw, &pool->options, &role, &clr_pool_process_ops, place);
 }
 
 static void begin(clr_pool_t *pool, const char *why)
@@ -170,8 +170,9 @@ void clr_pool_replace_all(clr_pool_t *pool, const char *why)
     r->all = true;
     begin(pool, why);
     pool->next_zygote = clr_pool_start_zygote(pool);
+    pool->generations++;
     for (unsigned i = 0; i < pool->options.workers; i++)
-        start_next(&pool->places[i], pool->next_zygote);
+        start_next(&pool->places[i], pool->generations, pool->next_zygote);
 }
 
 bool clr_replace_one(clr_pool_t *pool, size_t index, const char *why)
@@ -182,7 +183,7 @@ bool clr_replace_one(clr_pool_t *pool, size_t index, const char *why)
                  pool->places[index].number, clr_process_last_pid(pool->places[index].now));
     pool->replace.all = false;
     begin(pool, why);
-    start_next(&pool->places[index], clr_pool_zygote(pool));
+    start_next(&pool->places[index], pool->generation, clr_pool_zygote(pool));
     return true;
 }
 
@@ -225,6 +226,7 @@ void clr_replace_on_ready(clr_pool_t *pool)
             take_over(&pool->places[i]);
     }
     if (r->all) {
+        pool->generation = pool->generations;
         clr_pool_drop_zygote(&pool->zygote);
         pool->zygote = pool->next_zygote;
         pool->next_zygote = NULL;

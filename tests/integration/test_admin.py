@@ -8,43 +8,10 @@ import subprocess
 
 import aiohttp
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from harness import ROOT, app_path, program_path, scaled
+from operators import Admin
 from wire import Client
-
-
-class Admin:
-    def __init__(self, server):
-        self.url = server.wait_log(r"metrics and health at (http\S+)").group(1)
-
-    async def get(self, path, **options):
-        async with aiohttp.ClientSession() as session:
-            async with session.get(self.url + path, **options) as answer:
-                return answer.status, answer.headers, await answer.text()
-
-    async def ready(self):
-        async with aiohttp.ClientSession() as session:
-            async with session.get(self.url + "/readyz") as answer:
-                return answer.status, await answer.json()
-
-    async def families(self):
-        status, headers, text = await self.get("/metrics")
-        assert status == 200
-        assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-        return {family.name: family for family in text_string_to_metric_families(text)}
-
-    async def value(self, name, **labels):
-        for family in (await self.families()).values():
-            for sample in family.samples:
-                if sample.name == name and labels.items() <= sample.labels.items():
-                    return sample.value
-        raise AssertionError(f"no {name} {labels}")
-
-    async def until(self, expected, name, **labels):
-        async with asyncio.timeout(scaled(10)):
-            while await self.value(name, **labels) != expected:
-                await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -63,9 +30,9 @@ async def test_health_and_readiness(admin):
     status, body = await admin.ready()
     assert status == 200
     assert body["ready"] and not body["draining"]
-    assert [(w["number"], w["state"], w["restarts"]) for w in body["workers"]] == [
-        (1, "ready", 0),
-        (2, "ready", 0),
+    assert [(w["number"], w["role"], w["generation"], w["state"]) for w in body["workers"]] == [
+        (1, "serving", 1, "ready"),
+        (2, "serving", 1, "ready"),
     ]
     assert len({w["pid"] for w in body["workers"]}) == 2
 
@@ -134,8 +101,28 @@ async def test_a_dead_worker_is_seen_and_its_restart(admin):
     assert status == 200
     assert after["workers"][0]["restarts"] == 1
     assert after["workers"][0]["pid"] != before["workers"][0]["pid"]
-    assert after["workers"][1] == before["workers"][1]
+    assert after["workers"][1]["pid"] == before["workers"][1]["pid"]
+    assert after["workers"][1]["age_ms"] >= before["workers"][1]["age_ms"]
     assert not after["workers"][0]["failing"]
+
+
+async def test_a_crash_loop_is_seen(clrun, tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text("import clrun\nsio = clrun.AsyncServer()\n")
+    server = clrun(app, "--admin", "127.0.0.1:0")
+    admin = Admin(server)
+    _, body = await admin.ready()
+    app.write_text("import os\nos._exit(5)\n")
+    os.kill(body["workers"][0]["pid"], signal.SIGKILL)
+    await admin.until(1, "clrun_worker_failing", worker="1")
+    await admin.until(1, "clrun_worker_state", worker="1", state="waiting")
+    status, body = await admin.ready()
+    (worker,) = body["workers"]
+    assert status == 503 and worker["failing"] and worker["restarts"] >= 2
+    assert (worker["role"], worker["generation"]) == ("serving", 1)
+    assert worker["restart_in_ms"] > 0 or worker["state"] != "waiting"
+    app.write_text("import clrun\nsio = clrun.AsyncServer()\n")
+    await admin.until(1, "clrun_ready_workers")
 
 
 async def test_without_a_worker_it_is_not_ready(clrun):

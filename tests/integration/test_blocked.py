@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from harness import ROOT, TIME_SCALE, scaled
-from test_admin import Admin
+from operators import Admin
 from wire import DISCONNECT, Client, Http, WebSocket
 
 APP = re.escape(str(ROOT / "tests/apps/blocked/app.py"))

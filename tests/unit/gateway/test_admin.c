@@ -14,7 +14,14 @@ static bool worker_status(size_t index, clr_worker_status_t *out, void *ctx)
     if (index >= worker_count)
         return false;
     *out = (clr_worker_status_t){
-        .number = (unsigned)index + 1, .state = index ? "waiting" : "ready", .pid = 42};
+        .number = (unsigned)index + 1,
+        .role = index ? CLR_WORKER_ROLE_NEXT : CLR_WORKER_ROLE_SERVING,
+        .generation = 7,
+        .state = index ? "waiting" : "ready",
+        .pid = 42,
+        .age_ms = 61000,
+        .restart_in_ms = 800,
+    };
     return true;
 }
 
@@ -84,12 +91,13 @@ TEST(admin_lists_the_workers)
 {
     setup();
     worker_count = 2;
-    expect(
-        "GET /readyz", "503 ",
-        "\"workers\":[{\"number\":1,\"state\":\"ready\",\"pid\":42,\"restarts\":0,"
-        "\"failing\":false,\"blocked\":false,\"sockets\":0},{\"number\":2,\"state\":\"waiting\"");
+    expect("GET /readyz", "503 ",
+           "\"workers\":[{\"number\":1,\"role\":\"serving\",\"generation\":7,\"state\":\"ready\","
+           "\"pid\":42,\"age_ms\":61000,\"restarts\":0,\"restart_in_ms\":800,\"failing\":false,"
+           "\"blocked\":false,\"sockets\":0},{\"number\":2,\"role\":\"next\",");
     worker_count = 9;
-    expect("GET /metrics", "200 OK", "clrun_worker_state{worker=\"9\",state=\"waiting\"} 1\n");
+    expect("GET /metrics", "200 OK",
+           "clrun_worker_state{worker=\"9\",role=\"next\",state=\"waiting\"} 1\n");
     EXPECT(buf_has(&got, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     /* What happens here is not counted. */
     EXPECT(buf_has(&got, "\nclrun_connections_accepted_total 0\n"));

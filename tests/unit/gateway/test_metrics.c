@@ -126,20 +126,32 @@ TEST(metrics_tell_what_workers_do)
 {
     setup();
     const clr_worker_status_t workers[] = {
-        {.number = 1, .state = "ready", .pid = 4711, .restarts = 2},
-        {.number = 2, .state = "waiting", .failing = true},
+        {.number = 1,
+         .generation = 3,
+         .state = "ready",
+         .pid = 4711,
+         .age_ms = 1500,
+         .restarts = 2},
+        {.number = 2, .state = "waiting", .failing = true, .restart_in_ms = 250},
+        {.number = 1, .role = CLR_WORKER_ROLE_LEAVING, .generation = 2, .state = "draining"},
     };
-    make_page(workers, 2);
-    expect_line("clrun_worker_state{worker=\"1\",state=\"ready\"} 1");
-    expect_line("clrun_worker_state{worker=\"1\",state=\"waiting\"} 0");
-    expect_line("clrun_worker_state{worker=\"2\",state=\"waiting\"} 1");
-    expect_line("clrun_worker_pid{worker=\"1\"} 4711");
-    expect_line("clrun_worker_pid{worker=\"2\"} 0");
-    expect_line("clrun_worker_restarts_total{worker=\"1\"} 2");
-    expect_line("clrun_worker_failing{worker=\"2\"} 1");
-    expect_line("clrun_worker_sockets{worker=\"2\"} 0");
-    expect_line("clrun_worker_credit{worker=\"2\"} 0");
-    expect_line("clrun_worker_resident_memory_bytes{worker=\"2\"} 0");
+    make_page(workers, 3);
+    expect_line("clrun_worker_state{worker=\"1\",role=\"serving\",state=\"ready\"} 1");
+    expect_line("clrun_worker_state{worker=\"1\",role=\"serving\",state=\"waiting\"} 0");
+    expect_line("clrun_worker_state{worker=\"2\",role=\"serving\",state=\"waiting\"} 1");
+    expect_line("clrun_worker_pid{worker=\"1\",role=\"serving\"} 4711");
+    expect_line("clrun_worker_pid{worker=\"2\",role=\"serving\"} 0");
+    expect_line("clrun_worker_restarts_total{worker=\"1\",role=\"serving\"} 2");
+    expect_line("clrun_worker_failing{worker=\"2\",role=\"serving\"} 1");
+    expect_line("clrun_worker_generation{worker=\"1\",role=\"serving\"} 3");
+    expect_line("clrun_worker_generation{worker=\"1\",role=\"leaving\"} 2");
+    expect_line("clrun_worker_state{worker=\"1\",role=\"leaving\",state=\"draining\"} 1");
+    expect_line("clrun_worker_age_seconds{worker=\"1\",role=\"serving\"} 1.500000");
+    expect_line("clrun_worker_restart_seconds{worker=\"2\",role=\"serving\"} 0.250000");
+    EXPECT(!buf_has(&page, "clrun_worker_restarts_total{worker=\"1\",role=\"leaving\"}"));
+    expect_line("clrun_worker_sockets{worker=\"2\",role=\"serving\"} 0");
+    expect_line("clrun_worker_credit{worker=\"2\",role=\"serving\"} 0");
+    expect_line("clrun_worker_resident_memory_bytes{worker=\"2\",role=\"serving\"} 0");
     teardown();
 }
 
@@ -148,7 +160,8 @@ TEST(metrics_look_a_workers_memory_up)
     setup();
     const clr_worker_status_t self = {.number = 3, .state = "ready", .pid = getpid()};
     make_page(&self, 1);
-    static const char start[] = "\nclrun_worker_resident_memory_bytes{worker=\"3\"} ";
+    static const char start[] =
+        "\nclrun_worker_resident_memory_bytes{worker=\"3\",role=\"serving\"} ";
     char *at = memmem(page.p, page.n, start, sizeof(start) - 1);
     EXPECT(at);
     EXPECT(strtoull(at + sizeof(start) - 1, NULL, 10) > 1 << 20);
