@@ -21,7 +21,7 @@ export default defineConfig({
     locale: 'en-US',
     launchOptions: {
       executablePath: browsers.find((path) => path && existsSync(path)),
-      args: ['--no-sandbox', '--disable-gpu'],
+      args: ['--no-sandbox', '--disable-gpu', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
     },
   },
   webServer: {

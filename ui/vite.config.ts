@@ -50,11 +50,45 @@ function woff2Only(): Plugin {
   };
 }
 
+// Icons that an app names come from lucide, which has some 1,700: as data, in one module for each
+// letter, so that a page fetches a few kilobytes for them and not all.
+const ICONS = 'virtual:icons/';
+
+function icons(): Plugin {
+  const folder = new URL('./node_modules/lucide-react/dist/esm/icons/', import.meta.url);
+  const drawing = async (file: string): Promise<unknown> => {
+    const alias = /export \{ default \} from '.\/(.+)'/.exec(await readFile(new URL(file, folder), 'utf8'))?.[1];
+    if (alias) return drawing(alias);
+    return ((await import(new URL(file, folder).href)) as { __iconData?: { node: unknown } }).__iconData?.node;
+  };
+  return {
+    name: 'icons',
+    resolveId: (id) => (id.startsWith(ICONS) ? `\0${id}` : undefined),
+    async load(id) {
+      if (!id.startsWith(`\0${ICONS}`)) return undefined;
+      const letter = id.at(-1)!;
+      if (letter === '*') {
+        const entries = [...'abcdefghijklmnopqrstuvwxyz'].map((one) => `${one}: () => import('${ICONS}${one}')`);
+        return `export default { ${entries.join(', ')} };`;
+      }
+      const files = (await readdir(folder)).filter((name) => name.startsWith(letter) && name.endsWith('.mjs'));
+      const nodes = await Promise.all(files.map(async (file) => [file.slice(0, -4), await drawing(file)]));
+      return `export default ${JSON.stringify(Object.fromEntries(nodes))};`;
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [react(), woff2Only(), precompress()],
+  plugins: [react(), icons(), woff2Only(), precompress()],
   // The client library shows toasts by sonner, which writes a style element into the page; ours
   // uses the page's own style sheet and keeps to a strict content security policy.
-  resolve: { alias: { sonner: new URL('./src/toast.tsx', import.meta.url).pathname } },
+  // Of lodash it takes two small functions.
+  resolve: {
+    alias: {
+      sonner: new URL('./src/toast.tsx', import.meta.url).pathname,
+      lodash: new URL('./src/lodash.ts', import.meta.url).pathname,
+    },
+  },
   build: {
     outDir: process.env.CLRUN_UI_OUT ?? 'dist',
     emptyOutDir: true,

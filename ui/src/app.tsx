@@ -5,11 +5,11 @@ import {
   useAuth,
   useChatInteract,
   useChatSession,
-  useConfig,
 } from '@chainlit/react-client';
 import { useEffect, useMemo } from 'react';
 import { useRecoilState, useRecoilValue } from 'recoil';
 
+import { useConfig } from './config';
 import { ElementPage } from './elements/ElementPage';
 import { EnvPage, keptEnv } from './env';
 import { Login } from './login';

@@ -31,8 +31,8 @@ export function EnvPage({ keys, masked }: { keys: string[]; masked: boolean }) {
   return (
     <main className="card-page">
       <form className="card" onSubmit={submit}>
-        <h1>{t('apiKeys.title', 'API keys')}</h1>
-        <p className="soft">{t('apiKeys.description', 'To use this app, the following keys are required. They stay in this browser.')}</p>
+        <h1>{t('apiKeys.title')}</h1>
+        <p className="soft">{t('apiKeys.description')}</p>
         {keys.map((key) => (
           <label key={key} className="field">
             <span>{key}</span>
@@ -46,7 +46,7 @@ export function EnvPage({ keys, masked }: { keys: string[]; masked: boolean }) {
           </label>
         ))}
         <Button look="main" type="submit">
-          {t('common.actions.continue', 'Continue')}
+          {t('common.actions.continue')}
         </Button>
       </form>
     </main>

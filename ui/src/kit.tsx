@@ -1,7 +1,9 @@
 // The few parts that the page is put together from, over Radix's accessible primitives.
+import { Check, X } from 'lucide-react';
 import { Dialog, DropdownMenu, VisuallyHidden } from 'radix-ui';
-import { X } from 'lucide-react';
 import { forwardRef, type ButtonHTMLAttributes, type ReactNode } from 'react';
+
+import { useText } from './i18n';
 
 type ButtonProps = ButtonHTMLAttributes<HTMLButtonElement> & { look?: 'plain' | 'main' | 'danger' };
 
@@ -20,16 +22,20 @@ export const IconButton = forwardRef<HTMLButtonElement, IconProps>(
   ),
 );
 
-interface ModalProps {
+interface OverlayProps {
   title: string;
   open: boolean;
   onClose: () => void;
   children: ReactNode;
+}
+
+interface ModalProps extends OverlayProps {
   description?: string;
   wide?: boolean;
 }
 
 export function Modal({ title, open, onClose, children, description, wide }: ModalProps) {
+  const t = useText();
   return (
     <Dialog.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <Dialog.Portal>
@@ -38,7 +44,7 @@ export function Modal({ title, open, onClose, children, description, wide }: Mod
           <header>
             <Dialog.Title>{title}</Dialog.Title>
             <Dialog.Close asChild>
-              <IconButton label="Close">
+              <IconButton label={t('common.actions.close')}>
                 <X />
               </IconButton>
             </Dialog.Close>
@@ -51,15 +57,36 @@ export function Modal({ title, open, onClose, children, description, wide }: Mod
   );
 }
 
-interface DrawerProps {
-  title: string;
-  open: boolean;
-  onClose: () => void;
-  children: ReactNode;
+interface ConfirmProps extends Omit<OverlayProps, 'children'> {
+  description: string;
+  action: string;
+  danger?: boolean;
+  onConfirm: () => void;
+}
+
+/** Asks before something is done. */
+export function Confirm({ action, danger, onConfirm, ...modal }: ConfirmProps) {
+  const t = useText();
+  return (
+    <Modal {...modal}>
+      <div className="row end">
+        <Button onClick={modal.onClose}>{t('common.actions.cancel')}</Button>
+        <Button
+          look={danger ? 'danger' : 'main'}
+          onClick={() => {
+            modal.onClose();
+            onConfirm();
+          }}
+        >
+          {action}
+        </Button>
+      </div>
+    </Modal>
+  );
 }
 
 /** What stands beside the chat on a wide screen comes over it from the left on a narrow one. */
-export function Drawer({ title, open, onClose, children }: DrawerProps) {
+export function Drawer({ title, open, onClose, children }: OverlayProps) {
   return (
     <Dialog.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <Dialog.Portal>
@@ -75,6 +102,25 @@ export function Drawer({ title, open, onClose, children }: DrawerProps) {
   );
 }
 
+interface MenuProps {
+  trigger: ReactNode;
+  children: ReactNode;
+  side?: 'top' | 'bottom';
+}
+
+function MenuBox({ trigger, children, side = 'bottom' }: MenuProps) {
+  return (
+    <DropdownMenu.Root>
+      <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
+      <DropdownMenu.Portal>
+        <DropdownMenu.Content className="menu" side={side} align="start" sideOffset={6} collisionPadding={8}>
+          {children}
+        </DropdownMenu.Content>
+      </DropdownMenu.Portal>
+    </DropdownMenu.Root>
+  );
+}
+
 export interface MenuItem {
   label: string;
   onPick: () => void;
@@ -82,20 +128,50 @@ export interface MenuItem {
   danger?: boolean;
 }
 
-export function Menu({ trigger, items, side = 'bottom' }: { trigger: ReactNode; items: MenuItem[]; side?: 'top' | 'bottom' }) {
+export function Menu({ items, ...box }: Omit<MenuProps, 'children'> & { items: MenuItem[] }) {
   return (
-    <DropdownMenu.Root>
-      <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
-        <DropdownMenu.Content className="menu" side={side} align="start" sideOffset={6} collisionPadding={8}>
-          {items.map((item) => (
-            <DropdownMenu.Item key={item.label} className={item.danger ? 'danger' : ''} onSelect={item.onPick}>
-              {item.icon}
-              {item.label}
-            </DropdownMenu.Item>
-          ))}
-        </DropdownMenu.Content>
-      </DropdownMenu.Portal>
-    </DropdownMenu.Root>
+    <MenuBox {...box}>
+      {items.map((item) => (
+        <DropdownMenu.Item key={item.label} className={item.danger ? 'danger' : ''} onSelect={item.onPick}>
+          {item.icon}
+          {item.label}
+        </DropdownMenu.Item>
+      ))}
+    </MenuBox>
+  );
+}
+
+export interface Choice {
+  value: string;
+  label: string;
+  description?: ReactNode;
+  icon?: ReactNode;
+}
+
+interface ChoicesProps extends Omit<MenuProps, 'children'> {
+  choices: Choice[];
+  value: string | undefined;
+  onPick: (value: string) => void;
+}
+
+/** A menu of which one is chosen. */
+export function Choices({ choices, value, onPick, ...box }: ChoicesProps) {
+  return (
+    <MenuBox {...box}>
+      <DropdownMenu.RadioGroup value={value} onValueChange={onPick}>
+        {choices.map((choice) => (
+          <DropdownMenu.RadioItem key={choice.value} value={choice.value}>
+            {choice.icon}
+            <span className="grow">
+              {choice.label}
+              {choice.description && <span className="soft">{choice.description}</span>}
+            </span>
+            <DropdownMenu.ItemIndicator>
+              <Check />
+            </DropdownMenu.ItemIndicator>
+          </DropdownMenu.RadioItem>
+        ))}
+      </DropdownMenu.RadioGroup>
+    </MenuBox>
   );
 }

@@ -3,7 +3,7 @@ import { useContext, useEffect, useState } from 'react';
 
 import { useText, type Translate } from './i18n';
 import { Button } from './kit';
-import { ENDPOINT } from './route';
+import { ENDPOINT, rooted } from './route';
 import { useTheme } from './theme';
 
 // The texts' keys: a reason comes in any case.
@@ -20,12 +20,11 @@ const REASONS = [
   'emailVerify',
   'credentialsSignin',
   'sessionRequired',
-];
+] as const;
 
 function explain(t: Translate, reason: string): string {
   const key = REASONS.find((one) => one.toLowerCase() === reason.toLowerCase()) ?? 'default';
-  const wrong = key === 'credentialsSignin';
-  return t(`auth.login.errors.${key}`, wrong ? 'Name or password is wrong' : 'You could not be logged in');
+  return t(`auth.login.errors.${key}`);
 }
 
 const NAMES: Record<string, string> = { github: 'GitHub', gitlab: 'GitLab', 'azure-ad': 'Microsoft', 'azure-ad-hybrid': 'Microsoft' };
@@ -41,6 +40,20 @@ function useHeaderAuth(api: ChainlitAPI, wanted: boolean, onDone: () => unknown,
     if (!wanted) return;
     api.headerAuth().then(onDone, (error: { detail?: string }) => onFail(error.detail ?? 'default'));
   }, [api, wanted]);
+}
+
+interface LoginUi {
+  login_page_image?: string | null;
+  login_page_image_filter?: string | null;
+  login_page_image_dark_filter?: string | null;
+}
+
+/** The app's own picture beside the form. Its filters are the names of a few CSS classes. */
+function Picture({ ui, dark }: { ui: LoginUi | undefined; dark: boolean }) {
+  const { login_page_image: image, login_page_image_filter, login_page_image_dark_filter } = ui ?? {};
+  if (!image) return null;
+  const filter = (dark && login_page_image_dark_filter) || login_page_image_filter || '';
+  return <img className={`login-image ${filter}`} src={rooted(image)} alt="" />;
 }
 
 export function Login({ auth, onDone }: { auth: IAuthConfig; onDone: () => unknown }) {
@@ -70,9 +83,10 @@ export function Login({ auth, onDone }: { auth: IAuthConfig; onDone: () => unkno
   const providers = auth.oauthProviders ?? [];
   return (
     <main className="card-page">
+      <Picture ui={auth.ui as LoginUi | undefined} dark={shown === 'dark'} />
       <div className="card">
         <img className="logo" src={api.getLogoEndpoint(shown)} alt="" />
-        <h1>{t('auth.login.title', 'Sign in')}</h1>
+        <h1>{t('auth.login.title')}</h1>
         {error && (
           <p className="notice error" role="alert">
             {explain(t, error)}
@@ -81,26 +95,26 @@ export function Login({ auth, onDone }: { auth: IAuthConfig; onDone: () => unkno
         {auth.passwordAuth && (
           <form onSubmit={submit}>
             <label className="field">
-              <span>{t('auth.login.form.email.label', 'Name or e-mail')}</span>
+              <span>{t('auth.login.form.email.label')}</span>
               <input name="username" required autoFocus autoComplete="username" />
             </label>
             <label className="field">
-              <span>{t('auth.login.form.password.label', 'Password')}</span>
+              <span>{t('auth.login.form.password.label')}</span>
               <input name="password" type="password" required autoComplete="current-password" />
             </label>
             <Button look="main" type="submit" disabled={busy}>
-              {t('auth.login.form.actions.signin', 'Sign in')}
+              {t('auth.login.form.actions.signin')}
             </Button>
           </form>
         )}
         {auth.passwordAuth && providers.length > 0 && (
           <p className="or">
-            <span>{t('auth.login.form.alternativeText.or', 'or')}</span>
+            <span>{t('auth.login.form.alternativeText.or')}</span>
           </p>
         )}
         {providers.map((provider) => (
           <a key={provider} className="button plain" href={api.getOAuthEndpoint(provider)}>
-            {t('auth.provider.continue', 'Continue with {{provider}}', { provider: nameOf(provider) })}
+            {t('auth.provider.continue', { provider: nameOf(provider) })}
           </a>
         ))}
       </div>

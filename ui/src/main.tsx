@@ -4,22 +4,28 @@ import './styles/chat.css';
 import './styles/prose.css';
 import './styles/elements.css';
 
-import { ChainlitAPI, ChainlitContext, type ClientError } from '@chainlit/react-client';
+import {
+  ChainlitAPI,
+  ChainlitContext,
+  wavRecorderState,
+  wavStreamPlayerState,
+  type ClientError,
+} from '@chainlit/react-client';
 import { setNonce } from 'get-nonce';
 import { createRoot } from 'react-dom/client';
-import { RecoilRoot } from 'recoil';
+import { RecoilRoot, type MutableSnapshot } from 'recoil';
 
 import { App } from './app';
+import { Player, Recorder } from './chat/audio';
 import { Translations } from './i18n';
+import { NONCE } from './nonce';
 import { ENDPOINT, go } from './route';
 import { startTheme } from './theme';
 import { toast, Toasts } from './toast';
 
 startTheme();
 
-// Where the page's policy allows styles by a nonce alone, the dialogs' own need it too.
-const nonce = document.querySelector<HTMLScriptElement>('script[nonce]')?.nonce;
-if (nonce) setNonce(nonce);
+setNonce(NONCE); // for the style elements of dialogs
 
 const api = new ChainlitAPI(
   ENDPOINT,
@@ -29,9 +35,14 @@ const api = new ChainlitAPI(
   (error: ClientError) => toast.error(error.toString()),
 );
 
+function start({ set }: MutableSnapshot) {
+  set(wavRecorderState, new Recorder());
+  set(wavStreamPlayerState, new Player());
+}
+
 createRoot(document.getElementById('root')!).render(
   <ChainlitContext.Provider value={api}>
-    <RecoilRoot>
+    <RecoilRoot initializeState={start}>
       <Translations>
         <App />
         <Toasts />

@@ -10,6 +10,11 @@ function rootPath(): string {
 export const ROOT = rootPath();
 export const ENDPOINT = window.location.origin + ROOT;
 
+/** A URL of the app's that may begin at the root of the site, as it is below the root path. */
+export function rooted(url: string): string {
+  return url.startsWith('/') ? ROOT + url : url;
+}
+
 const MOVED = 'clrun:moved';
 
 function here(): string {

@@ -1,19 +1,14 @@
 // The list of kept threads: by time, searched, renamed, shared, deleted, gone on with.
-import {
-  ChainlitContext,
-  currentThreadIdState,
-  useChatInteract,
-  useConfig,
-  type IThread,
-} from '@chainlit/react-client';
+import { ChainlitContext, currentThreadIdState, type IThread } from '@chainlit/react-client';
 import { Ellipsis, PanelLeft, Pencil, Share2, Trash2 } from 'lucide-react';
 import { useCallback, useContext, useEffect, useRef, useState } from 'react';
 import { useRecoilValue } from 'recoil';
 
+import { useConfig } from './config';
 import { useText, type Translate } from './i18n';
-import { Button, IconButton, Menu, Modal } from './kit';
+import { Button, IconButton, Menu } from './kit';
 import { ENDPOINT, go, useRoute } from './route';
-import { toast } from './toast';
+import { Delete, Rename, Share } from './thread-dialogs';
 
 const PAGE = 35;
 const TYPING_MS = 250;
@@ -21,10 +16,10 @@ const DAY = 86_400_000;
 
 function groupOf(t: Translate, thread: IThread): string {
   const days = Math.floor((new Date().setHours(24, 0, 0, 0) - new Date(thread.createdAt).getTime()) / DAY);
-  if (days < 1) return t('threadHistory.sidebar.timeframes.today', 'Today');
-  if (days < 2) return t('threadHistory.sidebar.timeframes.yesterday', 'Yesterday');
-  if (days < 7) return t('threadHistory.sidebar.timeframes.previous7days', 'Previous 7 days');
-  if (days < 30) return t('threadHistory.sidebar.timeframes.previous30days', 'Previous 30 days');
+  if (days < 1) return t('threadHistory.sidebar.timeframes.today');
+  if (days < 2) return t('threadHistory.sidebar.timeframes.yesterday');
+  if (days < 7) return t('threadHistory.sidebar.timeframes.previous7days');
+  if (days < 30) return t('threadHistory.sidebar.timeframes.previous30days');
   return new Date(thread.createdAt).toLocaleDateString(undefined, { month: 'long', year: 'numeric' });
 }
 
@@ -58,7 +53,10 @@ export function Threads({ onClose }: { onClose: () => void }) {
   const [search, setSearch] = useState('');
   const { threads, setThreads, more } = useThreads(search);
   const [renaming, setRenaming] = useState<IThread>();
+  const [sharing, setSharing] = useState<IThread>();
   const [deleting, setDeleting] = useState<IThread>();
+  const change = (thread: IThread | undefined, more: Partial<IThread>) =>
+    setThreads((old) => old?.map((one) => (one.id === thread?.id ? { ...one, ...more } : one)));
   const groups = new Map<string, IThread[]>();
   for (const thread of threads ?? []) {
     const group = groupOf(t, thread);
@@ -67,16 +65,16 @@ export function Threads({ onClose }: { onClose: () => void }) {
   return (
     <>
       <header>
-        <h2>{t('threadHistory.sidebar.title', 'Past chats')}</h2>
-        <IconButton label={t('threadHistory.sidebar.actions.close', 'Hide past chats')} onClick={onClose}>
+        <h2>{t('threadHistory.sidebar.title')}</h2>
+        <IconButton label={t('threadHistory.sidebar.actions.close')} onClick={onClose}>
           <PanelLeft />
         </IconButton>
       </header>
       <input
         type="search"
         value={search}
-        placeholder={t('threadHistory.sidebar.filters.search', 'Search')}
-        aria-label={t('threadHistory.sidebar.filters.placeholder', 'Search past chats')}
+        placeholder={t('threadHistory.sidebar.filters.search')}
+        aria-label={t('threadHistory.sidebar.filters.placeholder')}
         onChange={(event) => setSearch(event.target.value)}
       />
       <div className="scroll">
@@ -85,19 +83,26 @@ export function Threads({ onClose }: { onClose: () => void }) {
             <h3>{group}</h3>
             <ul>
               {list.map((thread) => (
-                <Thread key={thread.id} thread={thread} onRename={() => setRenaming(thread)} onDelete={() => setDeleting(thread)} />
+                <Thread key={thread.id} thread={thread} onRename={() => setRenaming(thread)} onShare={() => setSharing(thread)} onDelete={() => setDeleting(thread)} />
               ))}
             </ul>
           </section>
         ))}
-        {threads?.length === 0 && <p className="soft">{t('threadHistory.sidebar.empty', 'Nothing here yet.')}</p>}
-        {more && <Button onClick={more}>{t('threadHistory.more', 'Older')}</Button>}
+        {threads?.length === 0 && <p className="soft none">{t(search ? 'threadHistory.sidebar.noMatch' : 'threadHistory.sidebar.empty')}</p>}
+        {more && <Button onClick={more}>{t('threadHistory.more')}</Button>}
       </div>
       <Rename
         thread={renaming}
         onDone={(name) => {
-          if (name) setThreads((old) => old?.map((one) => (one.id === renaming?.id ? { ...one, name } : one)));
+          if (name) change(renaming, { name });
           setRenaming(undefined);
+        }}
+      />
+      <Share
+        thread={sharing}
+        onDone={(shared) => {
+          if (shared !== undefined) change(sharing, { metadata: { ...sharing?.metadata, is_shared: shared } });
+          setSharing(undefined);
         }}
       />
       <Delete
@@ -114,107 +119,39 @@ export function Threads({ onClose }: { onClose: () => void }) {
 interface ThreadProps {
   thread: IThread;
   onRename: () => void;
+  onShare: () => void;
   onDelete: () => void;
 }
 
-function Thread({ thread, onRename, onDelete }: ThreadProps) {
+function Thread({ thread, onRename, onShare, onDelete }: ThreadProps) {
   const t = useText();
-  const api = useContext(ChainlitContext);
   const { config } = useConfig();
   const [, id] = useRoute();
   const open = (event: React.MouseEvent) => {
     event.preventDefault();
     go(`/thread/${thread.id}`);
   };
-  const share = async () => {
-    try {
-      await api.shareThread(thread.id, true);
-      await navigator.clipboard.writeText(`${ENDPOINT}/share/${thread.id}`);
-      toast.success(t('threadHistory.thread.actions.share.status.copied', 'The link is copied'));
-    } catch {
-      toast.error(t('threadHistory.thread.actions.share.error.create', 'The link could not be made'));
-    }
-  };
   const items = [
-    { label: t('threadHistory.thread.menu.rename', 'Rename'), icon: <Pencil />, onPick: onRename },
-    { label: t('threadHistory.thread.menu.delete', 'Delete'), icon: <Trash2 />, onPick: onDelete, danger: true },
+    { label: t('threadHistory.thread.menu.rename'), icon: <Pencil />, onPick: onRename },
+    { label: t('threadHistory.thread.menu.delete'), icon: <Trash2 />, onPick: onDelete, danger: true },
   ];
   if (config?.threadSharing) {
-    items.splice(1, 0, { label: t('threadHistory.thread.menu.share', 'Share'), icon: <Share2 />, onPick: () => void share() });
+    items.splice(1, 0, { label: t('threadHistory.thread.menu.share'), icon: <Share2 />, onPick: onShare });
   }
-  const name = thread.name || t('threadHistory.thread.untitled', 'Untitled');
+  const name = thread.name || t('threadHistory.thread.untitled');
   return (
     <li>
-      <a href={`${ENDPOINT}/thread/${thread.id}`} aria-current={id === thread.id ? 'page' : undefined} onClick={open}>
+      <a href={`${ENDPOINT}/thread/${thread.id}`} aria-current={id === thread.id ? 'page' : undefined} title={name} onClick={open}>
         {name}
       </a>
       <Menu
         trigger={
-          <IconButton label={`${t('threadHistory.thread.menu.open', 'More for')} ${name}`}>
+          <IconButton label={t('threadHistory.thread.menu.open', { name })}>
             <Ellipsis />
           </IconButton>
         }
         items={items}
       />
     </li>
-  );
-}
-
-function Rename({ thread, onDone }: { thread: IThread | undefined; onDone: (name: string | undefined) => void }) {
-  const t = useText();
-  const api = useContext(ChainlitContext);
-  const submit = async (event: React.FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    const name = String(new FormData(event.currentTarget).get('name')).trim();
-    if (!thread || !name) return;
-    await api.renameThread(thread.id, name).then(() => onDone(name), () => onDone(undefined));
-  };
-  return (
-    <Modal title={t('threadHistory.thread.actions.rename.title', 'Rename')} open={thread !== undefined} onClose={() => onDone(undefined)}>
-      <form onSubmit={submit}>
-        <label className="field">
-          <span>{t('threadHistory.thread.actions.rename.form.name.label', 'Name')}</span>
-          <input name="name" defaultValue={thread?.name} autoFocus required />
-        </label>
-        <div className="row end">
-          <Button onClick={() => onDone(undefined)}>{t('common.actions.cancel', 'Cancel')}</Button>
-          <Button look="main" type="submit">
-            {t('common.actions.confirm', 'Confirm')}
-          </Button>
-        </div>
-      </form>
-    </Modal>
-  );
-}
-
-function Delete({ thread, onDone }: { thread: IThread | undefined; onDone: (gone: boolean) => void }) {
-  const t = useText();
-  const api = useContext(ChainlitContext);
-  const { clear } = useChatInteract();
-  const [, id] = useRoute();
-  const remove = async () => {
-    if (!thread) return;
-    const gone = await api.deleteThread(thread.id).then(() => true, () => false);
-    if (gone && id === thread.id) {
-      go('/');
-      clear();
-    }
-    onDone(gone);
-  };
-  return (
-    <Modal
-      title={t('threadHistory.thread.actions.delete.title', 'Delete this chat?')}
-      description={thread?.name ?? ''}
-      open={thread !== undefined}
-      onClose={() => onDone(false)}
-    >
-      <p>{t('threadHistory.thread.actions.delete.description', 'Its messages and files will be gone.')}</p>
-      <div className="row end">
-        <Button onClick={() => onDone(false)}>{t('common.actions.cancel', 'Cancel')}</Button>
-        <Button look="danger" onClick={() => void remove()}>
-          {t('threadHistory.thread.menu.delete', 'Delete')}
-        </Button>
-      </div>
-    </Modal>
   );
 }

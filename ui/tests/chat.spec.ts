@@ -185,7 +185,7 @@ test('a message is edited, and what followed goes', async ({ page }) => {
   await say(page, 'two');
   await expect(log(page).getByText('You said: two')).toBeVisible();
   await log(page).getByText('one', { exact: true }).hover();
-  await page.getByRole('button', { name: 'Edit this message' }).first().click();
+  await page.getByRole('button', { name: 'Edit message' }).first().click();
   await page.keyboard.type(' more');
   await page.keyboard.press('Enter');
   await expect(log(page).getByText('Edited: one more')).toBeVisible();
@@ -201,7 +201,7 @@ test('a lost connection is told, and told again when it is back', async ({ page,
   await expect(page.getByText('The connection was lost')).toBeVisible();
   await shot(page, 'lost');
   await context.setOffline(false);
-  await expect(page.getByText('Connected again.')).toBeVisible();
+  await expect(page.getByText('Connected again')).toBeVisible();
   await say(page, 'still there');
   await expect(log(page).getByText('You said: still there')).toBeVisible();
   errors.length = 0; // the browser's own of failed requests
@@ -221,11 +221,11 @@ test('a new chat, the read me, light and dark', async ({ page }) => {
   await page.goto('/');
   await say(page, 'markdown');
   await answer(page);
-  await page.getByRole('button', { name: 'Read me' }).click();
+  await page.getByRole('button', { name: 'Readme' }).click();
   await expect(page.getByRole('dialog')).toContainText('This page is served by');
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: /^Theme/ }).click();
-  await page.getByRole('menuitem', { name: 'Dark' }).click();
+  await page.getByRole('menuitemradio', { name: 'Dark' }).click();
   await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
   await page.locator('#chat .scroll').evaluate((node) => (node.scrollTop = 240));
   await shot(page, 'dark');

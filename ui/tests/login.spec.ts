@@ -3,10 +3,10 @@ import { answer, expect, log, login, say, shot, test } from './page';
 async function enter(page: import('@playwright/test').Page) {
   await login(page);
   await page.goto('/');
-  await page.getByLabel('Name or e-mail').fill('ada');
+  await page.getByLabel('Name or email address').fill('ada');
   await page.getByLabel('Password').fill('wonder');
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await expect(page.getByRole('navigation', { name: 'Past chats' })).toBeVisible();
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await expect(page.getByRole('navigation', { name: 'Conversations' })).toBeVisible();
 }
 
 test('a wrong password is told, a right one lets in, logging out puts out', async ({ page, errors }) => {
@@ -14,14 +14,14 @@ test('a wrong password is told, a right one lets in, logging out puts out', asyn
   await page.goto('/');
   await expect(page.getByRole('link', { name: 'Continue with GitHub' })).toBeVisible();
   await shot(page, 'login');
-  await page.getByLabel('Name or e-mail').fill('ada');
+  await page.getByLabel('Name or email address').fill('ada');
   await page.getByLabel('Password').fill('nonsense');
-  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('button', { name: 'Log in' }).click();
   await expect(page.getByRole('alert')).toContainText('is wrong');
   errors.length = 0; // the browser's own of a 401
   await page.getByLabel('Password').fill('wonder');
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await expect(page.getByRole('navigation', { name: 'Past chats' })).toBeVisible();
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await expect(page.getByRole('navigation', { name: 'Conversations' })).toBeVisible();
   await page.getByRole('button', { name: 'Ada' }).click();
   await page.getByRole('menuitem', { name: 'Log out' }).click();
   await expect(page.getByLabel('Password')).toBeVisible();
@@ -31,7 +31,7 @@ test('a wrong password is told, a right one lets in, logging out puts out', asyn
 test('threads are listed, searched, renamed, resumed and deleted', async ({ page, errors }) => {
   await enter(page);
   errors.length = 0; // the 401 before the login
-  const list = page.getByRole('navigation', { name: 'Past chats' });
+  const list = page.getByRole('navigation', { name: 'Conversations' });
   await expect(list.getByRole('heading', { name: 'Today' })).toBeVisible();
   await list.getByRole('link', { name: 'Travel by night train' }).click();
   await expect(page.getByText('As it was said before.')).toBeVisible();
@@ -54,7 +54,7 @@ test('threads are listed, searched, renamed, resumed and deleted', async ({ page
   await list.getByRole('button', { name: /Bread/ }).click();
   await page.getByRole('menuitem', { name: 'Delete' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
-  await expect(list.getByText('Nothing here yet.')).toBeVisible();
+  await expect(list.getByText('No conversation matches')).toBeVisible();
 
   await page.getByRole('button', { name: 'New chat' }).click();
   await expect(page).toHaveURL(/\/$/);
@@ -68,8 +68,8 @@ test.describe('on a phone', () => {
     await login(page);
     await page.context().addCookies([{ name: 'access_token', value: 'x', url: test.info().project.use.baseURL ?? '' }]);
     await page.goto('/');
-    await page.getByRole('button', { name: 'Show past chats' }).click();
-    await expect(page.getByRole('dialog', { name: 'Past chats' })).toBeVisible();
+    await page.getByRole('button', { name: 'Open sidebar' }).click();
+    await expect(page.getByRole('dialog', { name: 'Conversations' })).toBeVisible();
     await shot(page, 'phone-threads');
     await page.getByRole('link', { name: 'How rings wrap' }).click();
     await expect(page.getByText('As it was said before.')).toBeVisible();

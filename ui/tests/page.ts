@@ -7,7 +7,7 @@ export const test = base.extend<{ errors: string[] }>({
       const errors: string[] = [];
       page.on('pageerror', (error) => errors.push(String(error)));
       page.on('console', (message) => {
-        // A refused login, a policy's report: the tests that want one empty the list.
+        // A refused login, a lost connection: the tests that want one empty the list.
         if (message.type() === 'error') errors.push(message.text());
       });
       await use(errors);
@@ -41,12 +41,27 @@ export async function answer(page: Page): Promise<Locator> {
 /** A picture of the page for someone to look at, when CLRUN_UI_SHOTS names a folder. */
 export async function shot(page: Page, name: string) {
   const dir = process.env.CLRUN_UI_SHOTS;
-  if (dir) await page.screenshot({ path: `${dir}/${name}.png` });
+  if (dir) await page.screenshot({ path: `${dir}/${name}.png`, animations: 'disabled' });
 }
 
+async function cookie(page: Page, name: string, value: string) {
+  await page.context().addCookies([{ name, value, url: test.info().project.use.baseURL ?? '' }]);
+}
+
+/** The fake server asks for a login. */
 export async function login(page: Page) {
-  const url = test.info().project.use.baseURL ?? '';
-  await page.context().addCookies([{ name: 'login', value: '1', url }]);
+  await cookie(page, 'login', '1');
+}
+
+/** The same, and someone is logged in already. */
+export async function loggedIn(page: Page) {
+  await login(page);
+  await cookie(page, 'access_token', 'x');
+}
+
+/** What only some apps have: see dev/fake-server.mjs. */
+export async function having(page: Page, ...names: string[]) {
+  await cookie(page, 'with', names.join('.'));
 }
 
 export { expect };

@@ -81,6 +81,11 @@ def test_a_malformed_language_is_refused(chat, language):
     assert answer.status_code == (422 if language else 200)
 
 
+def test_a_language_may_have_a_modifier(chat):
+    texts = chat.get("/project/translations", params={"language": "de-DE@posix"}).json()
+    assert texts["translation"]["common"]["actions"]["cancel"] == "Abbrechen"
+
+
 def test_texts_are_found_by_tag_parent_and_sibling(chat):
     def title(language):
         found = chat.get("/project/translations", params={"language": language}).json()
@@ -168,6 +173,7 @@ def test_our_page_may_not_evaluate_code(chat):
     policy = page_of(chat).headers["content-security-policy"]
     assert "unsafe-eval" not in policy
     assert "script-src 'self' 'nonce-" in policy
+    assert "style-src 'self' 'nonce-" in policy
     assert "frame-ancestors 'self'" in policy
     assert "connect-src 'self' ws://chat.test wss://chat.test https:;" in policy
     odd = chat.get("/", headers={"host": "x;script-src *"}).headers["content-security-policy"]

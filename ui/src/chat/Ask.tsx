@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'react';
 
 import { useText } from '../i18n';
 import { Button } from '../kit';
-import { acceptOf, refusal } from './uploads';
+import { acceptOf, megabytes, refusal } from './uploads';
 
 /** What stands in the composer's place, or over it, while the app waits for an answer. */
 export function Ask({ ask }: { ask: IAsk }) {
@@ -17,7 +17,7 @@ export function Ask({ ask }: { ask: IAsk }) {
     default:
       return (
         <p className="ask" role="status">
-          {t('chat.ask.choose', 'Choose an answer above to go on.')}
+          {t('chat.ask.choose')}
         </p>
       );
   }
@@ -34,7 +34,7 @@ function AskFile({ ask }: { ask: IAsk }) {
   useEffect(() => setProblem(undefined), [ask]);
 
   const send = async (files: File[]) => {
-    const refused = files.length ? refusal(files, spec) : undefined;
+    const refused = files.length ? refusal(t, files, spec) : undefined;
     setProblem(refused);
     if (refused || !files.length) return;
     const done = files.map(() => 0);
@@ -49,7 +49,7 @@ function AskFile({ ask }: { ask: IAsk }) {
       });
       ask.callback(await Promise.all(sent));
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : t('chat.fileUpload.errors.failed', 'The upload failed'));
+      setProblem(`${t('chat.fileUpload.errors.failed')} ${error instanceof Error ? error.message : ''}`);
     } finally {
       setProgress(undefined);
     }
@@ -79,20 +79,20 @@ function AskFile({ ask }: { ask: IAsk }) {
         onChange={(event) => void send([...(event.target.files ?? [])])}
       />
       <span>
-        {t('chat.fileUpload.dragDrop', 'Drop files here')}
+        {t('chat.fileUpload.dragDrop')}
         {spec.max_size_mb && (
           <span className="soft">
             {' '}
-            {t('chat.fileUpload.sizeLimit', 'up to')} {spec.max_size_mb} MB
+            {t('chat.fileUpload.sizeLimit')} {megabytes(spec.max_size_mb)}
           </span>
         )}
       </span>
       {progress === undefined ? (
         <Button look="main" onClick={() => input.current?.click()}>
-          <Upload /> {t('chat.fileUpload.browse', 'Choose files')}
+          <Upload /> {t('chat.fileUpload.browse')}
         </Button>
       ) : (
-        <progress value={progress} max={100} aria-label="Upload" />
+        <progress value={progress} max={100} aria-label={t('chat.fileUpload.uploading')} />
       )}
       {problem && (
         <p className="notice error" role="alert">

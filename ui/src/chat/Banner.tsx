@@ -43,14 +43,14 @@ export function ConnectionBanner() {
   const { session } = useChatSession();
   const state = useConnection();
   const texts: Partial<Record<State, string>> = {
-    down: t('common.status.reconnecting', 'The connection was lost. Trying again…'),
-    back: t('common.status.reconnected', 'Connected again.'),
-    refused: t('common.status.error.serverConnection', 'The server could not be reached.'),
+    down: t('common.status.reconnecting'),
+    back: t('common.status.reconnected'),
+    refused: t('common.status.error.serverConnection'),
   };
   return (
     <div className={`banner ${state}`} role="status" aria-live="polite">
       {texts[state]}
-      {state === 'refused' && <Button onClick={() => session?.socket.connect()}>{t('common.actions.retry', 'Try again')}</Button>}
+      {state === 'refused' && <Button onClick={() => session?.socket.connect()}>{t('common.actions.retry')}</Button>}
     </div>
   );
 }
@@ -82,8 +82,8 @@ export function RefreshNotice() {
     <section className="refresh" role="alert">
       <header>
         <strong>{place}</strong>
-        <span className="soft">{t('refresh.kept', 'did not load; the app goes on as it was')}</span>
-        <Button onClick={() => setBroken(undefined)}>{t('common.actions.close', 'Close')}</Button>
+        <span className="soft">{t('refresh.kept')}</span>
+        <Button onClick={() => setBroken(undefined)}>{t('common.actions.close')}</Button>
       </header>
       <pre tabIndex={0}>{broken.text}</pre>
     </section>

@@ -1,16 +1,16 @@
 import type { IStep } from '@chainlit/react-client';
-import { CircleAlert, Pencil, ThumbsDown, ThumbsUp } from 'lucide-react';
-import { memo, useEffect, useMemo, useRef, useState } from 'react';
+import { CircleAlert } from 'lucide-react';
+import { memo, useMemo } from 'react';
 
 import { Inline } from '../elements/Element';
 import { Icon } from '../icon';
-import { useText } from '../i18n';
-import { Button, IconButton } from '../kit';
 import { CopyButton } from '../markdown/Code';
 import { Markdown } from '../markdown/Markdown';
-import { ENDPOINT } from '../route';
+import { ENDPOINT, rooted } from '../route';
 import { Actions } from './Actions';
-import { feature, useChat } from './context';
+import { useChat } from './context';
+import { Feedback } from './Feedback';
+import { Question } from './Question';
 
 interface Props {
   step: IStep;
@@ -47,81 +47,8 @@ function same(a: Props, b: Props): boolean {
   );
 }
 
-function Question({ step, output }: Props) {
-  const { config, elements, onEdit, readOnly, loading } = useChat();
-  const t = useText();
-  const [editing, setEditing] = useState(false);
-  const files = elements.get(step.id) ?? [];
-  if (editing) {
-    const done = (text: string | undefined) => {
-      setEditing(false);
-      if (text !== undefined) onEdit(step, text);
-    };
-    return <Editor text={output} onDone={done} />;
-  }
-  return (
-    <article className="message question" aria-label={step.name}>
-      <div className="bubble">
-        {step.command && <span className="command">{step.command}</span>}
-        {feature(config, 'user_message_markdown', true) ? (
-          <Markdown text={output} latex={config.features.latex} />
-        ) : (
-          <p className="plain">{output}</p>
-        )}
-      </div>
-      <Inline elements={files} />
-      {config.features.edit_message && !readOnly && (
-        <div className="tools">
-          <IconButton
-            label={t('chat.messages.actions.edit', 'Edit this message')}
-            disabled={loading}
-            onClick={() => setEditing(true)}
-          >
-            <Pencil />
-          </IconButton>
-        </div>
-      )}
-    </article>
-  );
-}
-
-function Editor({ text, onDone }: { text: string; onDone: (text: string | undefined) => void }) {
-  const t = useText();
-  const [value, setValue] = useState(text);
-  const box = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
-    box.current?.focus();
-    box.current?.setSelectionRange(text.length, text.length);
-  }, [text]);
-  const keys = (event: React.KeyboardEvent) => {
-    if (event.key === 'Escape') onDone(undefined);
-    if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
-      event.preventDefault();
-      onDone(value);
-    }
-  };
-  return (
-    <div className="message question editing">
-      <textarea
-        ref={box}
-        rows={Math.min(10, value.split('\n').length + 1)}
-        aria-label={t('chat.messages.actions.edit', 'Edit this message')}
-        value={value}
-        onChange={(event) => setValue(event.target.value)}
-        onKeyDown={keys}
-      />
-      <div className="row end">
-        <Button onClick={() => onDone(undefined)}>{t('common.actions.cancel', 'Cancel')}</Button>
-        <Button look="main" disabled={!value.trim()} onClick={() => onDone(value)}>
-          {t('common.actions.confirm', 'Send')}
-        </Button>
-      </div>
-    </div>
-  );
-}
-
 function Avatar({ step }: { step: IStep }) {
-  const { config } = useChat();
+  const { config, assistant } = useChat();
   const icon = step.metadata?.icon as string | undefined;
   if (step.isError) return <CircleAlert className="avatar error" aria-hidden />;
   if (icon) {
@@ -132,8 +59,9 @@ function Avatar({ step }: { step: IStep }) {
     );
   }
   const named = (step.metadata?.avatarName as string | undefined) ?? step.name;
-  const src = config.ui.default_avatar_file_url || `${ENDPOINT}/avatars/${encodeURIComponent(named || 'default')}`;
-  return <img className="avatar" src={src} alt="" />;
+  const own = step.name === assistant.name ? assistant.icon : undefined;
+  const src = config.ui.default_avatar_file_url || own || `${ENDPOINT}/avatars/${encodeURIComponent(named || 'default')}`;
+  return <img className="avatar" src={rooted(src)} alt="" />;
 }
 
 function Answer({ step, run, output, streaming }: Props) {
@@ -147,7 +75,7 @@ function Answer({ step, run, output, streaming }: Props) {
     <article className={`message answer ${step.isError ? 'error' : ''}`} aria-busy={streaming} aria-label={step.name}>
       <Avatar step={step} />
       <div className="body">
-        {step.name && step.name !== assistant && <p className="author">{step.name}</p>}
+        {step.name && step.name !== assistant.name && <p className="author">{step.name}</p>}
         <Markdown
           text={fenced(output, step.language)}
           streaming={streaming}
@@ -182,31 +110,5 @@ function Beside({ elements, text }: { elements: { id: string; name: string }[]; 
         </button>
       ))}
     </p>
-  );
-}
-
-function Feedback({ run }: { run: IStep }) {
-  const { onFeedback } = useChat();
-  const t = useText();
-  if (!onFeedback) return null;
-  const value = run.feedback?.value;
-  const rate = (next: 0 | 1) => onFeedback(run.id, next === value ? undefined : next, run.feedback);
-  return (
-    <>
-      <IconButton
-        label={t('chat.messages.actions.feedback.positive', 'Helpful')}
-        aria-pressed={value === 1}
-        onClick={() => rate(1)}
-      >
-        <ThumbsUp />
-      </IconButton>
-      <IconButton
-        label={t('chat.messages.actions.feedback.negative', 'Not helpful')}
-        aria-pressed={value === 0}
-        onClick={() => rate(0)}
-      >
-        <ThumbsDown />
-      </IconButton>
-    </>
   );
 }

@@ -1,6 +1,7 @@
-import { nestMessages, useApi, useConfig, type IMessageElement, type IThread } from '@chainlit/react-client';
+import { nestMessages, useApi, type IMessageElement, type IThread } from '@chainlit/react-client';
 import { useMemo } from 'react';
 
+import { useConfig } from '../config';
 import { useText } from '../i18n';
 import { go } from '../route';
 import { ChatContext, grouped, type Chat } from './context';
@@ -20,10 +21,13 @@ export function ReadOnly({ path }: { path: string }) {
         loading: false,
         readOnly: true,
         asked: undefined,
-        assistant: config.ui.name,
+        assistant: { name: config.ui.name, icon: undefined },
         onAction: async () => undefined,
+        editing: undefined,
+        setEditing: () => undefined,
         onEdit: () => undefined,
-        onFeedback: undefined,
+        onRate: undefined,
+        onFavorite: undefined,
         onElement: (id) => go(`/element/${id}?thread=${data?.id ?? ''}`),
       },
     [config, data],
@@ -36,7 +40,7 @@ export function ReadOnly({ path }: { path: string }) {
           <div className="scroll">
             <div className="column">
               {data?.name && <h1 className="thread-title">{data.name}</h1>}
-              {error && <p className="notice error">{t('threadHistory.missing', 'This conversation is not there, or not yours.')}</p>}
+              {error && <p className="notice error">{t('threadHistory.missing')}</p>}
               {data && <Nodes steps={nestMessages(data.steps)} />}
             </div>
           </div>

@@ -35,8 +35,8 @@ export function Step({ step, output, input, children }: Props) {
   const shownInput = step.showInput && input;
   const full = Boolean(shownInput || output || children || own.length);
   const verb = running
-    ? t('chat.messages.status.using', 'Using')
-    : t('chat.messages.status.used', 'Used');
+    ? t('chat.messages.status.using')
+    : t('chat.messages.status.used');
   const state = step.isError ? 'error' : running ? 'running' : 'done';
   return (
     <section className={`step ${state}`}>
@@ -46,7 +46,7 @@ export function Step({ step, output, input, children }: Props) {
         </span>
         <span>
           {verb} <strong>{step.name}</strong>
-          {step.isError && <span className="failed"> failed</span>}
+          {step.isError && <span className="failed"> {t('chat.messages.status.failed')}</span>}
         </span>
         {full && <ChevronRight className="chevron" aria-hidden />}
       </button>

@@ -4,6 +4,7 @@ import { useRecoilValue } from 'recoil';
 import useSWR from 'swr';
 
 import { fetchText } from '../elements/Element';
+import { useText } from '../i18n';
 import { Markdown } from '../markdown/Markdown';
 
 interface Tasks {
@@ -15,6 +16,7 @@ const MARKS = { ready: CircleDashed, running: LoaderCircle, done: Check, failed:
 
 /** The last task list that the app sent. */
 export function TaskList() {
+  const t = useText();
   const url = useRecoilValue(tasklistState).at(-1)?.url;
   const { data } = useSWR(url ?? null, async (from) => JSON.parse(await fetchText(from)) as Tasks, {
     keepPreviousData: true,
@@ -25,7 +27,7 @@ export function TaskList() {
   return (
     <details className="tasks" open>
       <summary>
-        {data.status || 'Tasks'}{' '}
+        {data.status || t('chat.tasks.title')}{' '}
         <span className="soft">
           {done} / {data.tasks.length}
         </span>
@@ -34,8 +36,8 @@ export function TaskList() {
         {data.tasks.map((task, i) => {
           const Mark = MARKS[task.status] ?? CircleDashed;
           return (
-            <li key={i} className={task.status} aria-label={task.status}>
-              <Mark aria-hidden />
+            <li key={i} className={task.status}>
+              <Mark aria-label={t(`chat.tasks.status.${task.status in MARKS ? task.status : 'ready'}`)} role="img" />
               <Markdown text={task.title} />
             </li>
           );

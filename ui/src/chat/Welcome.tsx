@@ -5,10 +5,10 @@ import { useRecoilValue } from 'recoil';
 import { useText } from '../i18n';
 import { Icon } from '../icon';
 import { Markdown } from '../markdown/Markdown';
-import { ROOT } from '../route';
+import { rooted } from '../route';
 import { useTheme } from '../theme';
-import { useSend } from './Composer';
 import { useChat } from './context';
+import { useSend } from './send';
 
 interface Category {
   label: string;
@@ -19,11 +19,10 @@ interface Category {
 function Starter({ starter }: { starter: IStarter }) {
   const send = useSend();
   const { disabled } = useChatData();
-  const icon = starter.icon?.startsWith('/') ? ROOT + starter.icon : starter.icon;
   return (
-    <button className="starter" disabled={disabled} onClick={() => send(starter.message, [], starter.command)}>
-      <Icon name={icon} />
-      {starter.label}
+    <button className="starter" disabled={disabled} onClick={() => send(starter.message, { command: starter.command })}>
+      <Icon name={starter.icon} />
+      <span>{starter.label}</span>
     </button>
   );
 }
@@ -40,7 +39,7 @@ export function Welcome() {
   const starters = profile?.starters?.length ? profile.starters : (config.starters ?? []);
   return (
     <div className="welcome">
-      <img className="logo" src={profile?.icon || api.getLogoEndpoint(shown, config.ui.logo_file_url)} alt="" />
+      <img className="logo" src={profile?.icon ? rooted(profile.icon) : api.getLogoEndpoint(shown, config.ui.logo_file_url)} alt="" />
       <h1>{config.ui.name}</h1>
       {profile?.markdown_description ? (
         <Markdown text={profile.markdown_description} />
@@ -61,7 +60,7 @@ export function Welcome() {
             </section>
           ))
         : starters.length > 0 && (
-            <nav className="starters" aria-label={t('chat.starters', 'Suggestions')}>
+            <nav className="starters" aria-label={t('chat.starters')}>
               {starters.map((starter) => (
                 <Starter key={starter.label} starter={starter} />
               ))}

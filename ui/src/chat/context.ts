@@ -2,6 +2,9 @@
 import type { IAction, IChainlitConfig, IMessageElement, IStep } from '@chainlit/react-client';
 import { createContext, useContext } from 'react';
 
+/** Rates a run: 1 well, 0 badly, undefined takes it back. */
+export type Rate = (run: IStep, value: 0 | 1 | undefined, comment?: string) => Promise<void>;
+
 export interface Chat {
   config: IChainlitConfig;
   elements: Map<string, IMessageElement[]>; // by the step they belong to
@@ -10,10 +13,15 @@ export interface Chat {
   readOnly: boolean;
   /** The action ids that an open question allows. */
   asked: Set<string> | undefined;
-  assistant: string;
+  assistant: { name: string; icon: string | null | undefined };
   onAction: (action: IAction) => Promise<void>;
+  /** The id of the message that is being edited. */
+  editing: string | undefined;
+  setEditing: (id: string | undefined) => void;
   onEdit: (step: IStep, text: string) => void;
-  onFeedback: ((forId: string, value: 0 | 1 | undefined, old: IStep['feedback']) => void) | undefined;
+  // Where they are not there, there is nobody to keep them for.
+  onRate: Rate | undefined;
+  onFavorite: ((step: IStep, favorite: boolean) => void) | undefined;
   onElement: (id: string) => void;
 }
 

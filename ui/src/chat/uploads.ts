@@ -2,6 +2,7 @@
 import { useChatInteract, type FileSpec } from '@chainlit/react-client';
 import { useCallback, useRef, useState } from 'react';
 
+import { useText, type Translate } from '../i18n';
 import { toast } from '../toast';
 
 export interface Upload {
@@ -15,6 +16,11 @@ export interface Upload {
 }
 
 const MEGABYTE = 1_000_000;
+
+/** A size as the reader's language writes it. */
+export function megabytes(count: number): string {
+  return count.toLocaleString(navigator.languages, { style: 'unit', unit: 'megabyte' });
+}
 
 /** A spec's `accept` for a file input. */
 export function acceptOf(accept: FileSpec['accept']): string | undefined {
@@ -32,23 +38,28 @@ function fits(file: File, accept: FileSpec['accept']): boolean {
   });
 }
 
-export function refusal(files: File[], spec: FileSpec, already = 0): string | undefined {
-  if (spec.max_files && files.length + already > spec.max_files) return `At most ${spec.max_files} files`;
+export function refusal(t: Translate, files: File[], spec: FileSpec, already = 0): string | undefined {
+  if (spec.max_files && files.length + already > spec.max_files) {
+    return t('chat.fileUpload.errors.tooMany', { count: spec.max_files });
+  }
   for (const file of files) {
-    if (!fits(file, spec.accept)) return `${file.name}: files of this type are not taken`;
-    if (spec.max_size_mb && file.size > spec.max_size_mb * MEGABYTE) return `${file.name}: larger than ${spec.max_size_mb} MB`;
+    if (!fits(file, spec.accept)) return t('chat.fileUpload.errors.type', { name: file.name });
+    if (spec.max_size_mb && file.size > spec.max_size_mb * MEGABYTE) {
+      return t('chat.fileUpload.errors.size', { name: file.name, size: megabytes(spec.max_size_mb) });
+    }
   }
   return undefined;
 }
 
 export function useUploads(spec: FileSpec) {
+  const t = useText();
   const { uploadFile } = useChatInteract();
   const [uploads, setUploads] = useState<Upload[]>([]);
   const last = useRef(0);
 
   const add = useCallback(
     (files: File[]) => {
-      const problem = refusal(files, spec, uploads.length);
+      const problem = refusal(t, files, spec, uploads.length);
       if (problem) return toast.error(problem);
       for (const file of files) {
         const key = ++last.current;
@@ -67,12 +78,12 @@ export function useUploads(spec: FileSpec) {
           ({ id }) => change({ id, progress: 100 }),
           (error: unknown) => {
             drop();
-            toast.error(`${file.name}: ${error instanceof Error ? error.message : 'the upload failed'}`);
+            toast.error(`${t('chat.fileUpload.errors.failed')} ${file.name}${error instanceof Error ? `: ${error.message}` : ''}`);
           },
         );
       }
     },
-    [uploadFile, spec, uploads.length],
+    [t, uploadFile, spec, uploads.length],
   );
 
   const clear = useCallback(() => {

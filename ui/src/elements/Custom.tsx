@@ -1,8 +1,14 @@
 // An element of the app's own: /public/elements/{name}.js is a module whose default export is
 // `(node, {props, submit, update, action}) => clean-up`. No source is compiled in the browser: that
 // would need a policy that lets any script in.
-import { ChainlitContext, sessionIdState, type IAction, type ICustomElement, type IElement } from '@chainlit/react-client';
-import { askUserState } from '@chainlit/react-client';
+import {
+  ChainlitContext,
+  askUserState,
+  sessionIdState,
+  type IAction,
+  type ICustomElement,
+  type IElement,
+} from '@chainlit/react-client';
 import { useContext, useEffect, useRef, useState } from 'react';
 import { useRecoilValue } from 'recoil';
 
@@ -24,7 +30,7 @@ export function Custom({ element }: { element: ICustomElement }) {
   const session = useRecoilValue(sessionIdState);
   const ask = useRecoilValue(askUserState);
   const box = useRef<HTMLDivElement>(null);
-  const [problem, setProblem] = useState<string>();
+  const [missing, setMissing] = useState(false);
   const asked = ask?.spec.type === 'element' && ask.spec.element_id === element.id ? ask : undefined;
   const latest = useRef(asked);
   latest.current = asked;
@@ -43,7 +49,7 @@ export function Custom({ element }: { element: ICustomElement }) {
       (module: { default: Mount }) => {
         if (!gone && box.current) clean = module.default(box.current, tools);
       },
-      () => setProblem(`public/elements/${element.name}.js is not there`),
+      () => setMissing(true),
     );
     return () => {
       gone = true;
@@ -53,9 +59,9 @@ export function Custom({ element }: { element: ICustomElement }) {
 
   return (
     <>
-      {problem ? (
+      {missing ? (
         <details className="notice">
-          <summary>{problem}</summary>
+          <summary>{t('chat.elements.noModule', { file: `public/elements/${element.name}.js` })}</summary>
           <pre>{JSON.stringify(element.props, null, 2)}</pre>
         </details>
       ) : (
@@ -63,10 +69,10 @@ export function Custom({ element }: { element: ICustomElement }) {
       )}
       {asked && (
         <div className="row end">
-          <Button onClick={() => asked.callback({ submitted: false })}>{t('common.actions.cancel', 'Cancel')}</Button>
-          {problem && (
+          <Button onClick={() => asked.callback({ submitted: false })}>{t('common.actions.cancel')}</Button>
+          {missing && (
             <Button look="main" onClick={() => asked.callback({ ...element.props, submitted: true })}>
-              {t('common.actions.submit', 'Submit')}
+              {t('common.actions.submit')}
             </Button>
           )}
         </div>

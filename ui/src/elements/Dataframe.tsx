@@ -1,5 +1,6 @@
 import { useMemo, useState } from 'react';
 
+import { useText } from '../i18n';
 import { Button } from '../kit';
 
 interface Frame {
@@ -32,6 +33,7 @@ function read(text: string): Frame | undefined {
 
 /** A table in pandas' "split" form: sorted by a click on a column, fifty rows at a time. */
 export function Dataframe({ text, name }: { text: string; name: string }) {
+  const t = useText();
   const frame = useMemo(() => read(text), [text]);
   const [sort, setSort] = useState<{ column: number; down: boolean }>();
   const [page, setPage] = useState(0);
@@ -40,7 +42,7 @@ export function Dataframe({ text, name }: { text: string; name: string }) {
     const way = sort.down ? -1 : 1;
     return [...frame.data].sort((a, b) => way * compare(a[sort.column], b[sort.column]));
   }, [frame, sort]);
-  if (!frame) return <p className="notice error">This table could not be read.</p>;
+  if (!frame) return <p className="notice error">{t('chat.elements.unreadable')}</p>;
 
   const pages = Math.ceil(rows.length / PAGE);
   const pick = (column: number) => setSort({ column, down: sort?.column === column && !sort.down });
@@ -48,7 +50,7 @@ export function Dataframe({ text, name }: { text: string; name: string }) {
     sort?.column !== column ? 'none' : sort.down ? 'descending' : 'ascending';
   return (
     <>
-      <div className="table" tabIndex={0} role="region" aria-label={name || 'Table'}>
+      <div className="table" tabIndex={0} role="region" aria-label={name || t('chat.elements.table')}>
         <table>
           <thead>
             <tr>
@@ -75,13 +77,13 @@ export function Dataframe({ text, name }: { text: string; name: string }) {
       {pages > 1 && (
         <div className="row pager">
           <Button disabled={page === 0} onClick={() => setPage(page - 1)}>
-            Previous
+            {t('common.actions.previous')}
           </Button>
           <span className="soft">
             {page + 1} / {pages}
           </span>
           <Button disabled={page + 1 >= pages} onClick={() => setPage(page + 1)}>
-            Next
+            {t('common.actions.next')}
           </Button>
         </div>
       )}

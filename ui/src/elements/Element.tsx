@@ -4,6 +4,7 @@ import { FileText, Download } from 'lucide-react';
 import { lazy, memo, Suspense, useState } from 'react';
 import useSWR from 'swr';
 
+import { useText } from '../i18n';
 import { Modal } from '../kit';
 import { Markdown } from '../markdown/Markdown';
 import { Custom } from './Custom';
@@ -21,17 +22,19 @@ const KEPT = { revalidateOnFocus: false, revalidateOnReconnect: false, shouldRet
 
 /** The text behind an element, shown by `children`. */
 export function Fetched({ url, children }: { url: string; children: (text: string) => React.ReactNode }) {
-  const { data, error } = useSWR(url, fetchText, KEPT);
-  if (error) return <p className="notice error">{String((error as Error).message)}</p>;
+  const t = useText();
+  const { data, error } = useSWR<string, Error>(url, fetchText, KEPT);
+  if (error) return <p className="notice error">{`${t('chat.elements.failed')}: ${error.message}`}</p>;
   if (data === undefined) return <p className="soft">…</p>;
   return <>{children(data)}</>;
 }
 
 function Image({ element }: { element: IMessageElement }) {
+  const t = useText();
   const [open, setOpen] = useState(false);
   return (
     <>
-      <button className="picture" onClick={() => setOpen(true)} aria-label={`Enlarge ${element.name}`}>
+      <button className="picture" onClick={() => setOpen(true)} aria-label={t('chat.elements.enlarge', { name: element.name })}>
         <img src={element.url} alt={element.name} loading="lazy" />
       </button>
       <Modal title={element.name} open={open} onClose={() => setOpen(false)} wide>

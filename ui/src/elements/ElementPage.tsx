@@ -24,11 +24,11 @@ export function ElementPage({ id }: { id: string }) {
           else go('/');
         }}
       >
-        ← {t('common.actions.goBack', 'Go back')}
+        ← {t('common.actions.goBack')}
       </a>
       <h1>{element?.name}</h1>
       {element && <Element element={element} />}
-      {(error || (!element && !thread)) && <p className="notice error">This element is no longer there.</p>}
+      {(error || (!element && !thread)) && <p className="notice error">{t('chat.elements.missing')}</p>}
     </main>
   );
 }

@@ -4,6 +4,8 @@ import { useEffect, useRef, useState } from 'react';
 import source from 'plotly.js-strict-dist-min/plotly-strict.min.js?url';
 import useSWR from 'swr';
 
+import { useText } from '../i18n';
+import { NONCE } from '../nonce';
 import { useTheme } from '../theme';
 import { fetchText } from './Element';
 
@@ -20,14 +22,25 @@ declare global {
 
 let coming: Promise<Library> | undefined;
 
+/** The library writes style elements, which the page's policy takes with the page's nonce only. */
+function signStyles() {
+  const create = document.createElement.bind(document);
+  document.createElement = (name: string, options?: ElementCreationOptions) => {
+    const node = create(name, options);
+    if (node instanceof HTMLStyleElement) node.nonce = NONCE;
+    return node;
+  };
+}
+
 function library(): Promise<Library> {
   coming ??= new Promise((resolve, reject) => {
+    signStyles();
     const script = document.createElement('script');
     script.src = new URL(source, import.meta.url).href;
     script.onload = () => resolve(window.Plotly!);
     script.onerror = () => {
       coming = undefined;
-      reject(new Error('The chart library could not be fetched'));
+      reject(new Error(script.src));
     };
     document.head.append(script);
   });
@@ -41,6 +54,7 @@ interface Figure {
 }
 
 export default function Plotly({ url }: { url: string }) {
+  const t = useText();
   const box = useRef<HTMLDivElement>(null);
   const { data, error } = useSWR<string, Error>(url, fetchText, { revalidateOnFocus: false });
   const [failed, setFailed] = useState<string>();
@@ -71,5 +85,5 @@ export default function Plotly({ url }: { url: string }) {
     };
   }, [data, shown]);
   const problem = failed ?? error?.message;
-  return problem ? <p className="notice error">{problem}</p> : <div ref={box} className="chart" />;
+  return problem ? <p className="notice error">{`${t('chat.elements.failed')}: ${problem}`}</p> : <div ref={box} className="chart" />;
 }

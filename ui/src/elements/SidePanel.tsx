@@ -15,10 +15,14 @@ interface Props {
 export function SidePanel({ title, elements, onClose }: Props) {
   const t = useText();
   return (
-    <aside className="side-panel" aria-label={title || 'Elements'}>
+    <aside
+      className="side-panel"
+      aria-label={title || t('chat.elements.title')}
+      onKeyDown={(event) => event.key === 'Escape' && onClose()}
+    >
       <header>
         <h2>{title}</h2>
-        <IconButton label={t('threadHistory.sidebar.actions.close', 'Close')} onClick={onClose}>
+        <IconButton label={t('common.actions.close')} onClick={onClose}>
           <X />
         </IconButton>
       </header>

@@ -25,8 +25,8 @@ export function CopyButton({ text }: { text: string }) {
   const t = useText();
   const [done, copy] = useCopy(text);
   const label = done
-    ? t('chat.messages.actions.copy.success', 'Copied')
-    : t('chat.messages.actions.copy.button', 'Copy');
+    ? t('chat.messages.actions.copy.success')
+    : t('chat.messages.actions.copy.button');
   return (
     <IconButton label={label} onClick={copy}>
       {done ? <Check /> : <Copy />}
@@ -55,7 +55,7 @@ export const Code = memo(function Code({ code, language }: { code: string; langu
   return (
     <figure className="code">
       <figcaption>
-        <span>{language || 'text'}</span>
+        <span>{language}</span>
         <CopyButton text={code} />
       </figcaption>
       <pre tabIndex={0}>

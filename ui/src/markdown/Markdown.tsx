@@ -1,9 +1,11 @@
-import { memo, useEffect, useMemo, useState, type ComponentProps } from 'react';
+import { memo, useEffect, useMemo, useState, type ComponentProps, type ReactNode } from 'react';
 import ReactMarkdown, { type Components } from 'react-markdown';
 import remarkGfm from 'remark-gfm';
 
-import { Code } from './Code';
+import { useText } from '../i18n';
+import { Alert, alertIn } from './Alert';
 import { mend, splitBlocks } from './blocks';
+import { Code } from './Code';
 import { linkNames, SCHEME } from './names';
 
 type MathModule = typeof import('./math');
@@ -26,6 +28,15 @@ function useMath(wanted: boolean): MathModule | undefined {
   return wanted ? math : undefined;
 }
 
+function Table({ children }: { children?: ReactNode }) {
+  const t = useText();
+  return (
+    <div className="table" tabIndex={0} role="region" aria-label={t('chat.elements.table')}>
+      <table>{children}</table>
+    </div>
+  );
+}
+
 const components: Components = {
   pre({ children }) {
     return <>{children}</>;
@@ -37,13 +48,7 @@ const components: Components = {
     if (!block || !node) return <code>{children}</code>;
     return <Code code={text.replace(/\n$/, '')} language={language ?? ''} />;
   },
-  table({ children }) {
-    return (
-      <div className="table" tabIndex={0} role="region" aria-label="Table">
-        <table>{children}</table>
-      </div>
-    );
-  },
+  table: Table,
   a({ href, children }) {
     const inside = href?.startsWith(SCHEME);
     return inside ? (
@@ -65,14 +70,16 @@ interface BlockProps {
 }
 
 const Block = memo(function Block({ text, math, names }: BlockProps) {
+  const alert = alertIn(text);
   const remark: Plugins = [remarkGfm];
   if (math) remark.push(math.remark);
   if (names?.size) remark.push(linkNames(names));
-  return (
+  const shown = (
     <ReactMarkdown remarkPlugins={remark} rehypePlugins={math ? [math.rehype] : []} components={components}>
-      {text}
+      {alert?.text ?? text}
     </ReactMarkdown>
   );
+  return alert ? <Alert kind={alert.kind}>{shown}</Alert> : shown;
 });
 
 interface Props {

@@ -9,7 +9,7 @@ export function splitBlocks(text: string): string[] {
   if (GLOBAL.test(text)) return [text];
   const blocks: string[] = [];
   let block: string[] = [];
-  let fence = ''; // the open fence, or '$$'
+  let fence = ''; // the open fence, '$$' or ':::'
   let list = false;
   let blank = false;
   for (const line of text.split('\n')) {
@@ -29,6 +29,7 @@ export function splitBlocks(text: string): string[] {
 }
 
 function fenceAfter(line: string, open: string): string {
+  if (open === ':::') return line.trim() === ':::' ? '' : open;
   if (open === '$$') return line.trim().endsWith('$$') ? '' : open;
   const found = FENCE.exec(line)?.[1];
   if (open) {
@@ -36,13 +37,14 @@ function fenceAfter(line: string, open: string): string {
     return closes ? '' : open;
   }
   if (found) return found;
+  if (/^:::\s*[\w-]/.test(line)) return ':::';
   const bare = line.trim();
   return bare.startsWith('$$') && !(bare.length > 2 && bare.endsWith('$$')) ? '$$' : '';
 }
 
 /** Closes what the last block has opened so far, so that its end does not flicker as it grows. */
 export function mend(block: string): string {
-  if (FENCE.test(block) || block.startsWith('$$')) return block;
+  if (FENCE.test(block) || /^(\$\$|:::)/.test(block)) return block;
   const codes = block.match(/`/g)?.length ?? 0;
   if (codes % 2) return `${block}\``;
   const stars = block.replace(/`[^`]*`/g, '').match(/\*\*/g)?.length ?? 0;

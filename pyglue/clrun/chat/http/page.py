@@ -121,7 +121,10 @@ class Page:
         """What the page may load and run. A page that is not ours may also evaluate code."""
         ui = config.ui
         scripts = ["'self'", f"'nonce-{nonce}'", *_origins(ui.custom_js)]
-        styles = ["'self'", "'unsafe-inline'", *_origins(ui.custom_css)]
+        # Scripts of the app's may write style elements, which a nonce would forbid.
+        signed = self.is_own and not ui.custom_js
+        inline = f"'nonce-{nonce}'" if signed else "'unsafe-inline'"
+        styles = ["'self'", inline, *_origins(ui.custom_css)]
         font_sources = ["'self'", "data:"]
         if isinstance(fonts, list):
             styles += _origins(*map(str, fonts))
@@ -140,6 +143,7 @@ class Page:
             "default-src": ["'self'"],
             "script-src": scripts,
             "style-src": styles,
+            "style-src-attr": ["'unsafe-inline'"],
             "font-src": font_sources,
             "img-src": ["'self'", "data:", "blob:", "https:", "http:"],
             "media-src": ["'self'", "data:", "blob:", "https:", "http:"],

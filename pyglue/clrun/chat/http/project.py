@@ -86,6 +86,7 @@ async def settings(request: ChatRequest) -> Response:
 
 def _language(request: ChatRequest) -> str:
     language = request.query_params.get("language") or "en-US"
+    language = re.split("[@.]", language, maxsplit=1)[0]  # "en-US@posix", as some browsers say
     if not _LANGUAGE.fullmatch(language):
         raise invalid("query.language", "must be a language tag")
     return language.replace("_", "-")

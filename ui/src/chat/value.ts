@@ -1,0 +1,138 @@
+// What stands behind the chat's context: the state of the client library, and what its buttons do.
+import {
+  ChainlitContext,
+  actionState,
+  chatProfileState,
+  elementState,
+  messagesState,
+  sessionIdState,
+  sideViewState,
+  updateMessageById,
+  useAuth,
+  useChatData,
+  useChatInteract,
+  type IAction,
+  type IStep,
+} from '@chainlit/react-client';
+import { useCallback, useContext, useMemo, useState } from 'react';
+import { useRecoilValue, useSetRecoilState } from 'recoil';
+
+import { useConfig } from '../config';
+import { go } from '../route';
+import { grouped, type Chat, type Rate } from './context';
+import { useFavorites, useHasFavorites } from './extras';
+
+function find(steps: IStep[], id: string): IStep | undefined {
+  for (const step of steps) {
+    const found = step.id === id ? step : find(step.steps ?? [], id);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function useAction(): Chat['onAction'] {
+  const api = useContext(ChainlitContext);
+  const session = useRecoilValue(sessionIdState);
+  const { askUser } = useChatData();
+  return useCallback(
+    async (action: IAction) => {
+      if (askUser?.spec.type === 'action' && askUser.spec.keys?.includes(action.id)) {
+        askUser.callback(action);
+        return;
+      }
+      await api.callAction(action, session).catch(() => undefined); // told in a notice
+    },
+    [api, session, askUser],
+  );
+}
+
+function useEdit(): Chat['onEdit'] {
+  const { editMessage } = useChatInteract();
+  const setMessages = useSetRecoilState(messagesState);
+  return useCallback(
+    (step, text) => {
+      const edited = { ...step, output: text, steps: [] };
+      setMessages((old) => {
+        const at = old.findIndex((one) => one.id === step.id);
+        return at < 0 ? old : [...old.slice(0, at), edited];
+      });
+      editMessage(edited);
+    },
+    [editMessage, setMessages],
+  );
+}
+
+function useRate(): Rate {
+  const api = useContext(ChainlitContext);
+  const session = useRecoilValue(sessionIdState);
+  const setMessages = useSetRecoilState(messagesState);
+  return useCallback(
+    async ({ id: forId, feedback: old }, value, comment) => {
+      const put = (feedback: IStep['feedback']) =>
+        setMessages((messages) => {
+          const run = find(messages, forId);
+          return run ? updateMessageById(messages, forId, { ...run, feedback }) : messages;
+        });
+      try {
+        if (value === undefined) {
+          if (old?.id) await api.deleteFeedback(old.id);
+          put(undefined);
+        } else {
+          const { feedbackId } = await api.setFeedback({ ...old, forId, value, comment }, session);
+          put({ id: feedbackId, forId, value, comment });
+        }
+      } catch {
+        return; // told in a notice
+      }
+    },
+    [api, session, setMessages],
+  );
+}
+
+function useShow(): Chat['onElement'] {
+  const elements = useRecoilValue(elementState);
+  const setSide = useSetRecoilState(sideViewState);
+  return useCallback(
+    (id) => {
+      const element = elements.find((one) => one.id === id);
+      if (element?.display === 'page') go(`/element/${id}`);
+      else if (element) setSide({ title: element.name, elements: [element] });
+    },
+    [elements, setSide],
+  );
+}
+
+export function useChatValue(): Chat | undefined {
+  const { config } = useConfig();
+  const { user } = useAuth();
+  const { loading, askUser } = useChatData();
+  const elements = useRecoilValue(elementState);
+  const actions = useRecoilValue(actionState);
+  const profile = useRecoilValue(chatProfileState);
+  const [editing, setEditing] = useState<string>();
+  const { setFavorite } = useFavorites();
+  const hasFavorites = useHasFavorites();
+  const [onAction, onEdit, rate, onElement] = [useAction(), useEdit(), useRate(), useShow()];
+  const byStep = useMemo(() => grouped(elements), [elements]);
+  const actionsByStep = useMemo(() => grouped(actions), [actions]);
+  return useMemo(() => {
+    if (!config) return undefined;
+    const keys = askUser?.spec.type === 'action' ? askUser.spec.keys : undefined;
+    return {
+      config,
+      elements: byStep,
+      actions: actionsByStep,
+      loading,
+      readOnly: false,
+      asked: keys && new Set(keys),
+      assistant: { name: config.ui.name, icon: config.chatProfiles.find((one) => one.name === profile)?.icon },
+      editing,
+      setEditing,
+      onAction,
+      onEdit,
+      onRate: config.dataPersistence && user ? rate : undefined,
+      onFavorite: hasFavorites ? setFavorite : undefined,
+      onElement,
+    };
+  }, [config, profile, byStep, actionsByStep, loading, askUser, user, editing, hasFavorites, setFavorite, onAction, onEdit, rate, onElement]);
+}
