@@ -90,11 +90,24 @@ async def _resume(session: Session) -> None:
     session.store_waiting()
     await emitter.first_interaction("resume")
     await work.call(session, "on_chat_resume", thread)
+    said = chat_context.get()  # the page forgets all it shows for the thread: they are part of it
+    steps = list(thread.get("steps") or [])
+    known = {step.get("id") for step in steps}
+    new = [message.to_dict() for message in said if message.id not in known]
     async with work.told_errors(session, "a stored thread"):
-        for step in thread.get("steps") or []:
-            if "message" in (step.get("type") or ""):
-                chat_context.add(Message.from_dict({"createdAt": None, "output": "", **step}))
-    await emitter.resume_thread(thread)
+        _refill(session, steps, said)
+    await emitter.resume_thread({**thread, "steps": steps + new})
+
+
+def _refill(session: Session, steps: list[dict[str, Any]], said: list[Message]) -> None:
+    """The chat context are the stored messages, then those that the app has sent since."""
+    session.messages.clear()
+    known = {message.id for message in said}
+    for step in steps:
+        if "message" in (step.get("type") or "") and step.get("id") not in known:
+            chat_context.add(Message.from_dict({"createdAt": None, "output": "", **step}))
+    for message in said:
+        chat_context.add(message)
 
 
 def clear_session(session: Session, data: Any) -> None:

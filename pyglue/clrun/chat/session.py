@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from .answers import OpenAsk
     from .config import Config
     from .message import Message
+    from .replay import Source
     from .runtime import Runtime
+    from .unfinished import Unfinished
     from .user import PersistedUser, User
 
 # Jobs that wait in a lane, each as large as a message may be; sound comes in small pieces.
@@ -73,6 +75,7 @@ class BaseSession:
         self.messages: list[Message] = []
         self.pending_writes: list[Callable[[], Awaitable[Any]]] = []
         self._writes = Lane(MOST_WRITES, _on_store_error)
+        self._unfinished: Unfinished | None = None
         self.emitter: BaseEmitter = self._make_emitter()
 
     def _make_emitter(self) -> BaseEmitter:
@@ -101,6 +104,9 @@ class BaseSession:
         layer = self.runtime.data_layer
         if layer is None:
             return
+        if self._unfinished is not None and args:
+            step = args[0]
+            self._unfinished.end(step["id"] if isinstance(step, dict) else step)
         function = getattr(layer, method)
 
         async def write() -> None:
@@ -115,6 +121,21 @@ class BaseSession:
         if not kept:
             logger.error("%s: too much waits to be stored; this is not", method)
 
+    def streams(self, step_id: str, source: Source) -> None:
+        """This step has begun to be streamed: store what there is of it until it is stored."""
+        if not getattr(self.runtime.data_layer, "stores_unfinished", False):
+            return
+        if self._unfinished is None:
+            from .unfinished import Unfinished
+
+            self._unfinished = Unfinished(self)
+        self._unfinished.begin(step_id, source)
+
+    def store_unfinished(self, step: dict[str, Any]) -> None:
+        layer = self.runtime.data_layer
+        if layer is not None and not self._waits_for_user:
+            self._writes.put(lambda: layer.update_step(step))
+
     @property
     def _waits_for_user(self) -> bool:
         return False
@@ -127,6 +148,8 @@ class BaseSession:
 
     async def stored(self) -> None:
         """Returns when all that was stored so far is."""
+        if self._unfinished is not None:
+            self._unfinished.flush()
         await self._writes.idle()
 
     # ---- what goes into the thread's metadata ----

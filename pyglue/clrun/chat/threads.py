@@ -19,17 +19,30 @@ async def first_interaction(session: BaseSession, interaction: str) -> None:
     if session.has_first_interaction:
         return
     session.has_first_interaction = True
+    name = None if await _goes_on(session) else interaction
     profile = session.chat_profile
     tags = [profile] if profile and session.config.features.auto_tag_thread else None
     session.store(
         "update_thread",
         thread_id=session.thread_id,
-        name=interaction,
+        name=name,
         user_id=getattr(session.user, "id", None),
         tags=tags,
     )
     session.store_waiting()
     await session.emitter.first_interaction(interaction)
+
+
+async def _goes_on(session: BaseSession) -> bool:
+    """Whether the thread is stored: one of an earlier session, which has a name already."""
+    layer = session.runtime.data_layer
+    if layer is None or not session.thread_id_to_resume:
+        return False
+    try:
+        return bool(await layer.get_thread_author(session.thread_id))
+    except Exception as error:  # some layers say in this way that there is none
+        logger.info("thread %s is not stored: %s", session.thread_id, error)
+        return False
 
 
 def store_metadata(session: BaseSession) -> None:

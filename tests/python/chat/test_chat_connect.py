@@ -402,3 +402,30 @@ def test_another_users_thread(chat, storage, monkeypatch):
 
     monkeypatch.setattr(socket, "_authenticate", authenticate)
     assert "somebody else" in chat.refused({"sessionId": SESSION, "threadId": "t1"})["message"]
+
+
+def test_what_is_said_in_a_resume_is_shown(chat, storage, monkeypatch):
+    @cl.on_chat_resume
+    async def resume(thread):
+        assert cl.chat_context.get() == []
+        await cl.Message("welcome back").send()
+
+    storage.threads["t1"] = thread()
+    page = resuming(chat, monkeypatch)
+    shown = [step.get("output") for step in page.told("resume_thread")[0]["steps"]]
+    assert shown == ["q", None, "", "welcome back"]
+    assert [m.content for m in page.session.messages] == ["q", "", "welcome back"]
+
+
+def test_a_thread_that_goes_on_in_a_new_session_keeps_its_name(chat, storage, monkeypatch):
+    cl.on_message(lambda: None)
+    storage.threads["t1"] = thread()
+
+    async def author(thread_id):
+        return storage.threads[thread_id]["userIdentifier"] if thread_id in storage.threads else ""
+
+    storage.get_thread_author = author
+    page = resuming(chat, monkeypatch)
+    page.say("second message")
+    chat.wait(page.session.stored())
+    assert storage.calls[0][2]["name"] is None

@@ -105,6 +105,8 @@ async def put_feedback(request: ChatRequest) -> Response:
         comment=take(data, "comment", str, "body.feedback", default=None),
     )
     await _check_thread(request, session, feedback.threadId)
+    if session is not None:
+        await session.stored()  # the answer may have just ended
     try:
         feedback.id = await layer.upsert_feedback(feedback=feedback)
     except ValueError as error:
