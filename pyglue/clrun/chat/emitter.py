@@ -42,6 +42,8 @@ class BaseEmitter:
 
     async def stream_start(self, step_dict: dict[str, Any], source: Source | None = None) -> None:
         """step_dict: streaming, with the first token in its output or input."""
+        if source is not None:
+            self.session.streams(step_dict["id"], source)
         await self.emit("stream_start", step_dict, source)
 
     async def send_token(
