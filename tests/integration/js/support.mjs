@@ -38,6 +38,7 @@ export async function proxy(target) {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
+  server.unref(); // it keeps no script from ending
   return {
     url: `${protocol}//127.0.0.1:${server.address().port}`,
     /** Cuts all connections, as a network that went away. */
