@@ -44,6 +44,7 @@ typedef enum clr_event_kind {
 typedef struct clr_event {
     uint8_t kind;
     bool is_blocking;          /* counted in its session's `busy` */
+    bool has_turn;             /* the gateway waits for SIO_NEXT */
     uint64_t number;           /* the client's ack id, or the stream to answer to */
     struct clr_socket *socket; /* counted, or NULL */
     PyObject *name;            /* owned str or NULL; for the log */

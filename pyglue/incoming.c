@@ -55,7 +55,7 @@ static bool is_held_up(clr_wlink_t *link, clr_socket_t *s, const clr_frame_t *fr
     clr_session_t *session = s->session;
     if (session->busy == 0)
         return false;
-    if (session->backlog.n - session->drained + frame->payload.n > CLR_WLINK_BACKLOG) {
+    if (session->backlog.n - session->drained > CLR_WLINK_BACKLOG) {
         PyErr_SetString(PyExc_ValueError, "too many events wait for a handler");
         clr_incoming_abort(link, frame->stream);
         return true;
@@ -104,6 +104,13 @@ static void drain(clr_session_t *session, clr_wlink_t *link)
     keep_rest(session, &all, from);
     session->draining = false;
     clr_session_unref(session);
+}
+
+/* The gateway may send what waits there for the end of this handler. */
+static void pass_turn(clr_wlink_t *link, uint64_t stream)
+{
+    if (stream)
+        clr_wlink_send_empty(link, CLR_FRAME_SIO_NEXT, stream);
 }
 
 static void hold_up(clr_event_t *event)
@@ -174,10 +181,11 @@ static PyObject *decode_auth(clr_server_t *server, clr_str_t json)
 }
 
 /* The app's connect handler decides. */
-static void run_connect(clr_wlink_t *link, clr_socket_t *s, PyObject *auth)
+static void run_connect(clr_wlink_t *link, clr_socket_t *s, PyObject *auth, bool in_turn)
 {
     clr_server_t *server = server_of(s);
     clr_event_t event = {.kind = CLR_EVENT_CONNECT,
+                         .has_turn = in_turn,
                          .socket = clr_socket_ref(s),
                          .name = Py_NewRef(server->app.st->n.connect)};
     if (server->always_connect) {
@@ -239,11 +247,14 @@ static int on_connect(clr_wlink_t *link, const clr_frame_t *frame)
         return CLR_EPROTO;
     }
     restore(link, s, rooms, saved);
+    bool in_turn = frame->flags & CLR_FRAME_TURN;
     if (clr_handlers_exist(server, s->space->name, server->app.st->n.connect)) {
-        run_connect(link, s, data);
+        run_connect(link, s, data, in_turn);
     } else {
         accept_socket(link, s);
         s->state = CLR_SOCKET_CONNECTED;
+        if (in_turn)
+            pass_turn(link, s->stream);
     }
     Py_DECREF(data);
     return 0;
@@ -267,16 +278,20 @@ static void connect_done(clr_wlink_t *link, clr_socket_t *s, PyObject *result)
 
 /* ---- events ---- */
 
-static void run_event(clr_wlink_t *link, clr_socket_t *s, uint64_t ack, clr_items_t *items)
+static void run_event(clr_wlink_t *link, clr_socket_t *s, uint64_t ack, clr_items_t *items,
+                      bool in_turn)
 {
     clr_server_t *server = server_of(s);
     clr_handler_t f;
     if (!clr_handlers_find(server, s, items->v[0], &f)) {
         if (PyErr_Occurred())
             clr_report(link, "No handler for an event of %U", s->sid);
+        if (in_turn)
+            pass_turn(link, s->stream);
         return; /* no handler: no answer either */
     }
     clr_event_t event = {.kind = CLR_EVENT_MESSAGE,
+                         .has_turn = in_turn,
                          .number = ack,
                          .socket = clr_socket_ref(s),
                          .name = Py_NewRef(items->v[0]),
@@ -317,7 +332,7 @@ static int on_event(clr_wlink_t *link, const clr_frame_t *frame)
         return 0;
     }
     if (items.n > 0 && is_event_name(link->st, items.v[0])) {
-        run_event(link, s, ack, &items);
+        run_event(link, s, ack, &items, frame->flags & CLR_FRAME_TURN);
     } else {
         PyErr_SetString(PyExc_ValueError, "invalid event name");
         clr_incoming_abort(link, frame->stream);
@@ -354,6 +369,8 @@ static int on_disconnect(clr_wlink_t *link, const clr_frame_t *frame)
     clr_socket_t *s = clr_idmap_get(&link->streams, frame->stream);
     if (!s || s->space->host->is_engine)
         return 0;
+    if (s->session->backlog.n > 0 && is_held_up(link, s, frame))
+        return 0; /* it came behind events that wait */
     if (s->state == CLR_SOCKET_CONNECTING) {
         s->reason = reason; /* its connect handler is still at work */
         clr_socket_detach(s);
@@ -553,8 +570,10 @@ void clr_incoming_done(clr_wlink_t *link, clr_event_t *event, PyObject *result)
         s->session->busy--;
         drain(s->session, link);
     }
+    uint64_t turn = event->has_turn ? s->stream : 0;
     if (s)
         release(s);
+    pass_turn(link, turn); /* a client that shall move goes before its next event */
     Py_CLEAR(event->name);
     Py_CLEAR(event->handler);
     Py_CLEAR(event->call);

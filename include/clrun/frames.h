@@ -26,8 +26,10 @@
     X(2, STOP, G, "u32 ms", "finish within ms, then send STOPPED and exit")                        \
     X(3, REPLY, G, "u8 found", "answers SIO_REMOTE; stream is its token")                          \
     X(4, SIO_CONNECT, G, "u16 server, str eio_sid, str sid, str nsp, json auth, request",          \
-      "a client asks for a namespace; answer SIO_ACCEPT or SIO_REFUSE. auth may be empty")         \
-    X(5, SIO_EVENT, G, "u64 ack, data", "an event; ack is CLR_NO_ACK or wants SIO_ACK_REPLY")      \
+      "a client asks for a namespace; answer SIO_ACCEPT or SIO_REFUSE. auth may be empty. "        \
+      "Flag TURN")                                                                                 \
+    X(5, SIO_EVENT, G, "u64 ack, data",                                                            \
+      "an event; ack is CLR_NO_ACK or wants SIO_ACK_REPLY. Flag TURN")                             \
     X(6, SIO_ACK, G, "u64 token, data", "a client answered an emit that carried this token")       \
     X(7, SIO_DISCONNECT, G, "u8 reason", "the socket is gone (CLR_REASON_MAP)")                    \
     X(8, SIO_ROOM, G, "u8 op, str room", "another worker made this socket join or leave")          \
@@ -50,7 +52,7 @@
     X(21, WS_GONE, G, "u16 code, str reason", "the WebSocket is closed; 1006: without a close")    \
     X(22, SIO_RESUME, G,                                                                           \
       "u16 server, str eio_sid, str sid, str nsp, json auth, list<str> rooms, str saved, request", \
-      "SIO_CONNECT for a client that another worker had; answered in the same way")                \
+      "SIO_CONNECT for a client that another worker had; answered in the same way. Flag TURN")     \
     X(23, EIO_RESUME, G, "u16 server, str sid, str saved, request",                                \
       "EIO_OPEN for a client that another worker had; answered in the same way")                   \
     X(24, STATE, G, "u8 found, str saved, str request", "answers STATE_ASK; stream is its token")  \
@@ -109,6 +111,7 @@
       "SAVE for a client of any worker; answered by REPLY")                                        \
     X(102, IDLE, W, "u8 idle",                                                                     \
       "answers MOVE; 0: handlers or answers are under way, and 1 follows when they are done")      \
+    X(103, SIO_NEXT, W, "", "the handler of what came with TURN has ended: the next may come")     \
     X(106, BLOCKED, W, "u8 blocked, u32 ms, str handler, str place, str stack",                    \
       "watchdog: 1: the loop has not turned for so long, and why; 0: it turns again, after ms")    \
     X(107, STATS, W, "u32 lag, u32 handlers",                                                      \
@@ -132,6 +135,7 @@ enum clr_frame_flag {
     CLR_FRAME_END = 8,      /* HTTP_REQUEST, _BODY, _START, _DATA, _FILE: the body is complete */
     CLR_FRAME_CONTINUE = 16, /* HTTP_REQUEST: the client waits for 100 Continue */
     CLR_FRAME_TRAILERS = 32, /* HTTP_START: HTTP_TRAILERS ends the response, not END */
+    CLR_FRAME_TURN = 64, /* SIO_CONNECT, _RESUME, _EVENT: the client's next waits for SIO_NEXT */
 };
 
 /* SIO_EVENT without an ack id. Client ids stay below 2^53. */

@@ -4,4 +4,4 @@
 #define CLR_VERSION "0.1.0"
 
 /* Grows with every change of a frame's meaning; gateway and worker must agree. */
-#define CLR_LINK_VERSION 2
+#define CLR_LINK_VERSION 3

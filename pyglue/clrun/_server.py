@@ -386,7 +386,10 @@ class AsyncServer(Server):
 
     def _declaration(self) -> dict[str, Any]:
         return self.eio.declaration(
-            serializer=self._serializer, on_worker_loss=self._on_worker_loss
+            serializer=self._serializer,
+            on_worker_loss=self._on_worker_loss,
+            async_handlers=self.async_handlers,
+            always_connect=self.always_connect,
         )
 
     def _redeclare(self) -> None:

@@ -189,6 +189,7 @@ static int get_on_worker_loss(const cJSON *doc, clr_eio_config_t *c, clr_error_t
 static int get_all(const cJSON *doc, clr_eio_config_t *c, clr_error_t *err)
 {
     uint64_t threshold = 1024;
+    bool async_handlers = true;
     int rc = cJSON_IsObject(doc) ? 0 : clr_error_set(err, CLR_EINVAL, "expected a JSON object");
     rc = rc ? rc : get_kind(doc, c, err);
     rc = rc ? rc : get_path(doc, c, err);
@@ -200,12 +201,15 @@ static int get_all(const cJSON *doc, clr_eio_config_t *c, clr_error_t *err)
     rc = rc ? rc : get_bool(doc, "allow_upgrades", &c->allow_upgrades, err);
     rc = rc ? rc : get_bool(doc, "cors_credentials", &c->cors_credentials, err);
     rc = rc ? rc : get_bool(doc, "http_compression", &c->http_compression, err);
+    rc = rc ? rc : get_bool(doc, "async_handlers", &async_handlers, err);
+    rc = rc ? rc : get_bool(doc, "always_connect", &c->accepts_first, err);
     rc = rc ? rc : get_transports(doc, c, err);
     rc = rc ? rc : get_cors(doc, c, err);
     rc = rc ? rc : get_cookie(doc, c, err);
     rc = rc ? rc : get_serializer(doc, c, err);
     rc = rc ? rc : get_on_worker_loss(doc, c, err);
     c->compression_threshold = (uint32_t)threshold;
+    c->takes_turns = !async_handlers;
     return rc;
 }
 

@@ -24,6 +24,8 @@ typedef struct clr_eio_config {
     bool msgpack;        /* Socket.IO packets are msgpack, not text */
     uint8_t cors;        /* enum clr_eio_cors */
     bool closes_on_loss; /* a worker's death closes its clients; else they move to another one */
+    bool takes_turns;    /* a client's handlers run one after another */
+    bool accepts_first;  /* clients are in before their connect handlers have run */
     bool cors_credentials;
     bool http_compression;
     uint32_t compression_threshold;

@@ -56,6 +56,7 @@ typedef struct clr_eio_session {
     uint8_t strikes;  /* workers that died with a connect handler of it at work (migrate.h) */
     uint8_t
         resuming;  /* accepted before, and not yet by the worker it has now: sockets, or itself */
+    uint8_t turns; /* handlers at work that let nothing else of the client begin (sio_socket.h) */
     bool moved;    /* another worker had it before */
     bool innocent; /* of the death of its worker, which had not begun its connect handler */
     uint8_t doom;  /* enum clr_reason for a session in eio->doomed */

@@ -35,6 +35,7 @@ static void take_all_back(clr_gateway_t *gw, clr_outbox_t *outbox, const clr_wor
     clr_frame_t frame;
     clr_outbox_drop_begun(outbox);
     while (clr_outbox_pop(outbox, &frame)) {
+        frame.flags &= (uint8_t)~CLR_FRAME_TURN; /* it takes another */
         if (frame.type == CLR_FRAME_HTTP_REQUEST || frame.type == CLR_FRAME_WS_OPEN) {
             clr_app_never_begun(gw, frame.stream);
             continue;

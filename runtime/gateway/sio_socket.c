@@ -73,6 +73,36 @@ static void write_rooms(const clr_sio_socket_t *socket, clr_buf_t *out)
     }
 }
 
+/* ---- turns ---- */
+
+uint8_t clr_sio_socket_take_turn(clr_sio_socket_t *socket)
+{
+    CLR_ASSERT(!socket->has_turn);
+    socket->has_turn = true;
+    socket->session->turns++;
+    return CLR_FRAME_TURN;
+}
+
+static void forget_turn(clr_sio_socket_t *socket)
+{
+    socket->session->turns -= socket->has_turn;
+    socket->has_turn = false;
+}
+
+void clr_sio_socket_end_turn(clr_sio_socket_t *socket)
+{
+    forget_turn(socket);
+    clr_eio_held_release(socket->session);
+}
+
+/* ---- its worker ---- */
+
+/* Whether events wait for the connect handler. */
+static bool connects_in_turn(const clr_eio_session_t *s)
+{
+    return s->server->config.takes_turns || s->server->config.accepts_first;
+}
+
 void clr_sio_socket_ask(clr_sio_socket_t *socket)
 {
     clr_eio_session_t *s = socket->session;
@@ -82,7 +112,8 @@ void clr_sio_socket_ask(clr_sio_socket_t *socket)
     socket->asked = true;
     clr_worker_count_socket(s->worker, 1);
     uint8_t type = socket->moved ? CLR_FRAME_SIO_RESUME : CLR_FRAME_SIO_CONNECT;
-    clr_buf_t *out = clr_worker_begin(s->worker, type, 0, socket->handle);
+    uint8_t flags = connects_in_turn(s) ? clr_sio_socket_take_turn(socket) : 0;
+    clr_buf_t *out = clr_worker_begin(s->worker, type, flags, socket->handle);
     clr_buf_append_le(out, s->server->number, 2);
     clr_write_str(out, clr_eio_session_sid(s));
     clr_write_str(out, clr_sio_socket_sid(socket));
@@ -101,6 +132,7 @@ void clr_sio_socket_displaced(clr_sio_socket_t *socket)
     if (!socket->asked)
         return;
     clr_worker_count_socket(socket->session->worker, -1);
+    forget_turn(socket);
     socket->asked = false;
     socket->moved = true;
     if (socket->starting || socket->resuming)
@@ -141,6 +173,7 @@ static void free_socket(clr_sio_socket_t *socket)
     if (socket->asked)
         clr_worker_count_socket(socket->session->worker, -1);
     end_resuming(socket);
+    forget_turn(socket);
     clr_dispatch_remove(socket->session->server->gw, socket->handle);
     clr_sio_nsp_remove(socket);
     unlink_from_client(socket);
@@ -159,12 +192,13 @@ void clr_sio_socket_end(clr_sio_socket_t *socket, uint8_t reason)
     clr_worker_t *w = s->worker;
     s->server->gw->metrics.sockets_closed[reason]++;
     if (socket->asked && clr_worker_state(w) != CLR_WORKER_GONE) {
-        clr_eio_held_flush(s); /* it may be the last that was held back by this one */
+        clr_eio_held_flush_socket(s, socket->handle);
         clr_buf_t *out = clr_worker_begin(w, CLR_FRAME_SIO_DISCONNECT, 0, socket->handle);
         clr_buf_append_le(out, reason, 1);
         clr_worker_end(w);
     }
     free_socket(socket);
+    clr_eio_held_release(s); /* it may have been the one that held the others back */
     clr_migrate_ask_again(s);
 }
 

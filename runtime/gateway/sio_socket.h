@@ -18,6 +18,7 @@ typedef struct clr_sio_socket {
     bool asked;     /* SIO_CONNECT or SIO_RESUME was sent: the worker knows it */
     bool moved;     /* another worker knew it before */
     bool resuming;  /* accepted before, and not yet by the worker it has now */
+    bool has_turn;  /* counted in session->turns */
     uint32_t index; /* in nsp->members */
     uint64_t handle;
     clr_eio_session_t *session;
@@ -65,6 +66,15 @@ void clr_sio_socket_end(clr_sio_socket_t *socket, uint8_t reason);
 /* Sends an event, or keeps it until the socket is accepted. `asker` NULL wants no ack. */
 void clr_sio_socket_send(clr_sio_socket_t *socket, clr_sio_packet_out_t *packet, bool is_volatile,
                          const clr_worker_t *asker, uint64_t token);
+
+/* Its connect handler, or that of an event, is about to begin, and shall be the only one of its
+ * client that is at work: what else the client sends waits here (eio_held.h) until the worker says
+ * that it has ended, or the socket leaves the worker. So it is not lost if the worker is. Returns
+ * the flag of the frame. */
+uint8_t clr_sio_socket_take_turn(clr_sio_socket_t *socket);
+
+/* SIO_NEXT. */
+void clr_sio_socket_end_turn(clr_sio_socket_t *socket);
 
 /* Who wants the client's answer to the emit with that wire id; the entry is gone then. False for an
  * id that is not pending. */

@@ -49,7 +49,7 @@ static int decode(const clr_frame_t *frame, socket_frame_t *f)
     case CLR_FRAME_SIO_ABORT:
         f->text = clr_read_str(&r);
         break;
-    default: /* SIO_ACCEPT, SIO_KICK: nothing */
+    default: /* SIO_ACCEPT, SIO_KICK, SIO_NEXT: nothing */
         break;
     }
     if (clr_reader_done(&r) != 0 || !is_valid_payload(frame->type, f))
@@ -166,6 +166,9 @@ static int on_socket_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t
         break;
     case CLR_FRAME_SIO_KICK:
         clr_sio_socket_kick(socket);
+        break;
+    case CLR_FRAME_SIO_NEXT:
+        clr_sio_socket_end_turn(socket);
         break;
     default:
         on_abort(socket, f.text);
@@ -284,6 +287,7 @@ int clr_worker_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *fram
     case CLR_FRAME_SIO_JOIN:
     case CLR_FRAME_SIO_LEAVE:
     case CLR_FRAME_SIO_ABORT:
+    case CLR_FRAME_SIO_NEXT:
         return on_socket_frame(gw, w, frame);
     case CLR_FRAME_SIO_EMIT:
         return on_emit(w, frame);

@@ -18,6 +18,9 @@ static const frame_kind_t kinds[256] = {
 
 /* The flags a type may carry; any other bit is a protocol violation. */
 static const uint8_t allowed_flags[256] = {
+    [CLR_FRAME_SIO_CONNECT] = CLR_FRAME_TURN,
+    [CLR_FRAME_SIO_EVENT] = CLR_FRAME_TURN,
+    [CLR_FRAME_SIO_RESUME] = CLR_FRAME_TURN,
     [CLR_FRAME_EIO_MESSAGE] = CLR_FRAME_BINARY,
     [CLR_FRAME_EIO_SEND] = CLR_FRAME_BINARY,
     [CLR_FRAME_SIO_SEND] = CLR_FRAME_ACK | CLR_FRAME_VOLATILE,

@@ -36,7 +36,7 @@ NAMES = {number: name for name, number in TYPES.items()}
 
 CLIENT_DISCONNECT, SERVER_DISCONNECT, PING_TIMEOUT, TRANSPORT_CLOSE, TRANSPORT_ERROR = range(1, 6)
 JOIN, LEAVE, KICK = 1, 2, 3
-BINARY, ACK, VOLATILE, END, CONTINUE, TRAILERS = 1, 2, 4, 8, 16, 32
+BINARY, ACK, VOLATILE, END, CONTINUE, TRAILERS, TURN = 1, 2, 4, 8, 16, 32, 64
 
 
 def string(text):
@@ -134,9 +134,9 @@ class Client:
         self.eio_sid = eio_sid
         self._asked = 0
 
-    def send(self, *args, ack=NO_ACK, attachments=()):
+    def send(self, *args, ack=NO_ACK, attachments=(), flags=0):
         payload = struct.pack("<Q", ack) + data(list(args), attachments)
-        self.gateway.write("SIO_EVENT", payload, self.stream)
+        self.gateway.write("SIO_EVENT", payload, self.stream, flags)
 
     def send_raw(self, text, ack=NO_ACK, attachments=()):
         payload = struct.pack("<Q", ack) + data(text, attachments)
@@ -342,7 +342,15 @@ class Gateway:
     # ---- clients ----
 
     def connect(
-        self, nsp="/", auth="", server=0, eio_sid=None, sid=None, request_head=None, run=True
+        self,
+        nsp="/",
+        auth="",
+        server=0,
+        eio_sid=None,
+        sid=None,
+        request_head=None,
+        run=True,
+        flags=0,
     ):
         self.streams += 1
         stream = self.streams + (self.streams << 32)
@@ -357,7 +365,7 @@ class Gateway:
             + string(auth)
             + (request_head or request())
         )
-        self.write("SIO_CONNECT", payload, stream)
+        self.write("SIO_CONNECT", payload, stream, flags)
         if run:
             self.run()
         return Client(self, stream, sid, eio_sid)

@@ -198,7 +198,7 @@ def test_hello_config_and_failed_need_no_loop():
         link.hello("3.11.2", "0.1.0")
         hello = ours.recv(1000)
         assert struct.unpack_from("<IBBHQII", hello)[1] == 64
-        assert struct.unpack_from("<II", hello, 16) == (2, os.getpid())
+        assert struct.unpack_from("<II", hello, 16) == (3, os.getpid())
         ours.sendall(frame("CONFIG", string('{"app":"app.py","workers":2}')))
         assert link.read_config() == {"app": "app.py", "workers": 2} == link.config
         link.failed(2, "SyntaxError \ud800")
