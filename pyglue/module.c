@@ -126,8 +126,9 @@ static int module_exec(PyObject *module)
     st->coroutine_type = find_coroutine_type();
     if (!st->coroutine_type || clr_wlink_init_type(module, st) < 0 ||
         clr_carrier_init_type(module, st) < 0 || clr_emit_init_type(module, st) < 0 ||
-        clr_server_init_type(module, st) < 0 || clr_engine_init_type(module, st) < 0 ||
-        clr_async_method_init_type(module, st) < 0 || clr_asgi_init_types(module, st) < 0)
+        clr_stream_token_init_type(module, st) < 0 || clr_server_init_type(module, st) < 0 ||
+        clr_engine_init_type(module, st) < 0 || clr_async_method_init_type(module, st) < 0 ||
+        clr_asgi_init_types(module, st) < 0)
         return -1;
     return 0;
 }

@@ -90,12 +90,16 @@ int clr_packet_init(clr_packet_t *p, clr_server_t *server, PyObject *event, PyOb
     p->json = clr_wlink_scratch(server->app.link, &p->own_);
     int status = has_own_json(server) ? encode_by_app(server, p, event, data)
                                       : encode(server, p, event, data);
+    return status == 0 ? clr_packet_check(p) : status;
+}
+
+int clr_packet_check(const clr_packet_t *p)
+{
     /* The head, the rooms and so on take little beside 1 MiB. */
-    if (status == 0 && clr_packet_size(p) > CLR_FRAME_MAX - (1u << 20)) {
-        PyErr_Format(PyExc_ValueError, "a message of %zu bytes is too large", clr_packet_size(p));
-        return -1;
-    }
-    return status;
+    if (clr_packet_size(p) <= CLR_FRAME_MAX - (1u << 20))
+        return 0;
+    PyErr_Format(PyExc_ValueError, "a message of %zu bytes is too large", clr_packet_size(p));
+    return -1;
 }
 
 void clr_packet_clear(clr_packet_t *p, clr_server_t *server)

@@ -425,6 +425,7 @@ static PyMethodDef server_methods[] = {
     {"send", CLR_METHOD(clr_server_send), CLR_FASTKW,
      "send(data, to=None, room=None, skip_sid=None, namespace=None, callback=None,\n"
      "     ignore_queue=False, *, volatile=False)\n\nSend the event message."},
+    {"_stream_token", CLR_METHOD(clr_server_stream_token), CLR_FAST, NULL},
     {"_call", CLR_METHOD(clr_server_call), CLR_FAST, NULL},
     {"_forget", server_forget, METH_O, NULL},
     {"_join", CLR_METHOD(server_join), CLR_FAST, NULL},

@@ -49,6 +49,9 @@ CLR_NODISCARD int clr_packet_init(clr_packet_t *p, clr_server_t *server, PyObjec
                                   PyObject *data);
 void clr_packet_clear(clr_packet_t *p, clr_server_t *server);
 
+/* Whether a frame has room for it: 0, or -1 with ValueError. */
+CLR_NODISCARD int clr_packet_check(const clr_packet_t *p);
+
 /* Bytes that clr_packet_write() appends. */
 size_t clr_packet_size(const clr_packet_t *p);
 
@@ -85,6 +88,13 @@ PyObject *clr_engine_emit(PyObject *self, PyObject *args, PyObject *kwargs);
 
 /* Server._call(event, data, to, namespace, future) -> token */
 PyObject *clr_server_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs);
+
+/* ---- stream_token.c ---- */
+
+/* Server._stream_token(sid, id, token, is_sequence, is_input): the event stream_token of a chat,
+ * for that client of the namespace "/". It is sent when this returns; what is returned is awaited
+ * as that of emit() is. */
+PyObject *clr_server_stream_token(PyObject *self, PyObject *const *args, Py_ssize_t nargs);
 
 /* The str under which the gateway knows a room: rooms named by an int get a name no str has.
  * Returns a new reference, or NULL with TypeError. */

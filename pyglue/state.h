@@ -51,6 +51,7 @@
     X(set_result)                                                                                  \
     X(skip_sid)                                                                                    \
     X(stop)                                                                                        \
+    X(stream_token)                                                                                \
     X(throw)                                                                                       \
     X(to)                                                                                          \
     X(trigger_event)
@@ -67,11 +68,12 @@ typedef struct clr_names {
     X(carrier_type)                                                                                \
     X(park_type)                                                                                   \
     X(emit_type)                                                                                   \
+    X(turn_type)                                                                                   \
     X(server_type)                                                                                 \
     X(engine_type)                                                                                 \
     X(asgi_call_type)                                                                              \
     X(asgi_wait_type)                                                                              \
-    X(asgi_sent)           /* what send() returns that needs not wait */                           \
+    X(asgi_sent)           /* what send() and others return that need not wait */                  \
     X(client_disconnected) /* clrun.exceptions.ClientDisconnected, when it is first needed */      \
     X(star)                /* "*" */                                                               \
     X(slash)               /* "/" */                                                               \
@@ -117,6 +119,7 @@ CLR_NODISCARD int clr_state_use_asyncio(clr_state_t *st);
 CLR_NODISCARD int clr_wlink_init_type(PyObject *module, clr_state_t *st);
 CLR_NODISCARD int clr_carrier_init_type(PyObject *module, clr_state_t *st);
 CLR_NODISCARD int clr_emit_init_type(PyObject *module, clr_state_t *st);
+CLR_NODISCARD int clr_stream_token_init_type(PyObject *module, clr_state_t *st);
 CLR_NODISCARD int clr_server_init_type(PyObject *module, clr_state_t *st);
 CLR_NODISCARD int clr_engine_init_type(PyObject *module, clr_state_t *st);
 CLR_NODISCARD int clr_asgi_init_types(PyObject *module, clr_state_t *st);

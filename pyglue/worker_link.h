@@ -49,6 +49,7 @@ typedef struct clr_wlink {
     size_t out_from;
     clr_buf_t scratch; /* see clr_wlink_scratch() */
     bool scratch_is_taken;
+    uint32_t tokens;              /* that were streamed (stream_token.c) */
     uint32_t taken;               /* creditable frames since the last CREDIT */
     clr_page_t *page;             /* where the gateway sees which of them were begun */
     clr_spin_t spin;              /* for clr_wlink_select() */

@@ -112,6 +112,8 @@
     X(102, IDLE, W, "u8 idle",                                                                     \
       "answers MOVE; 0: handlers or answers are under way, and 1 follows when they are done")      \
     X(103, SIO_NEXT, W, "", "the handler of what came with TURN has ended: the next may come")     \
+    X(104, SIO_TOKEN, W, "u32 from, u32 to, json",                                                 \
+      "an event; json[from, to) may be appended to the event before, if only that differs")        \
     X(106, BLOCKED, W, "u8 blocked, u32 ms, str handler, str place, str stack",                    \
       "watchdog: 1: the loop has not turned for so long, and why; 0: it turns again, after ms")    \
     X(107, STATS, W, "u32 lag, u32 handlers",                                                      \

@@ -371,6 +371,15 @@ void clr_eio_session_send_text(clr_eio_session_t *s, clr_str_t head, clr_str_t b
     clr_shared_unref(text);
 }
 
+void clr_eio_session_send_piece(clr_eio_session_t *s, clr_str_t head, clr_str_t body, size_t from,
+                                size_t to)
+{
+    if (s->ws && takes_output(s))
+        clr_ws_send_piece(s->ws, head, body, from, to);
+    else
+        clr_eio_session_send_text(s, head, body);
+}
+
 void clr_eio_session_send_binary(clr_eio_session_t *s, clr_str_t bytes)
 {
     if (!takes_output(s))

@@ -164,6 +164,10 @@ void clr_sio_packet_out_send(clr_sio_packet_out_t *p, clr_eio_session_t *s, uint
             clr_eio_session_send_binary(s, message);
         return;
     }
+    if (p->to > p->from) {
+        clr_eio_session_send_piece(s, encode_head(p, id), p->json, p->from, p->to);
+        return;
+    }
     if (s->ws || p->attachments.count == 0) {
         clr_strs_t list = p->attachments;
         clr_eio_session_send_text(s, encode_head(p, id), p->json);

@@ -16,6 +16,7 @@ typedef struct clr_sio_packet_out {
     clr_str_t nsp;
     clr_str_t json; /* may be empty */
     clr_strs_t attachments;
+    size_t from, to; /* the part of json that may be appended to the packet before; none: 0, 0 */
     clr_shared_t *frames;  /* WebSocket, of the packet without id; NULL: not made yet */
     clr_shared_t *payload; /* polling, likewise */
     clr_shared_t *deflated[CLR_DEFLATE_BITS_MAX - CLR_DEFLATE_BITS_MIN + 1]; /* by window */

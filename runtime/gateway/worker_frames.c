@@ -17,6 +17,7 @@ typedef struct socket_frame {
     uint64_t number; /* token or ack id */
     clr_str_t text;  /* json, room or why */
     clr_data_t data;
+    uint32_t from, to; /* of data.json */
 } socket_frame_t;
 
 static bool is_valid_payload(uint8_t type, const socket_frame_t *f)
@@ -24,6 +25,8 @@ static bool is_valid_payload(uint8_t type, const socket_frame_t *f)
     switch (type) {
     case CLR_FRAME_SIO_SEND:
         return clr_sio_packet_out_is_valid(&f->data);
+    case CLR_FRAME_SIO_TOKEN:
+        return clr_sio_packet_out_is_valid(&f->data) && f->from <= f->to && f->to <= f->data.json.n;
     case CLR_FRAME_SIO_ACK_REPLY:
         return clr_sio_packet_out_is_valid(&f->data) && f->number <= CLR_SIO_MAX_ID;
     case CLR_FRAME_SIO_REFUSE:
@@ -42,6 +45,11 @@ static int decode(const clr_frame_t *frame, socket_frame_t *f)
     case CLR_FRAME_SIO_ACK_REPLY:
         f->number = clr_read_u64(&r);
         f->data = clr_read_data(&r);
+        break;
+    case CLR_FRAME_SIO_TOKEN:
+        f->from = clr_read_u32(&r);
+        f->to = clr_read_u32(&r);
+        f->data.json = clr_read_str(&r);
         break;
     case CLR_FRAME_SIO_REFUSE:
     case CLR_FRAME_SIO_JOIN:
@@ -93,6 +101,8 @@ static void on_send(clr_worker_t *w, clr_sio_socket_t *socket, uint8_t flags,
     clr_sio_packet_out_t packet;
     clr_sio_packet_out_init(&packet, socket->session->server, CLR_SIO_EVENT,
                             clr_sio_nsp_name(socket->nsp), &f->data);
+    packet.from = f->from;
+    packet.to = f->to;
     clr_sio_socket_send(socket, &packet, flags & CLR_FRAME_VOLATILE,
                         flags & CLR_FRAME_ACK ? w : NULL, f->number);
     clr_sio_packet_out_deinit(&packet);
@@ -121,7 +131,7 @@ static int from_former(clr_worker_t *w, clr_sio_socket_t *socket, const clr_fram
 {
     if (clr_worker_serial(w) != socket->session->former)
         return CLR_EPROTO;
-    if (frame->type == CLR_FRAME_SIO_SEND)
+    if (frame->type == CLR_FRAME_SIO_SEND || frame->type == CLR_FRAME_SIO_TOKEN)
         on_send(w, socket, frame->flags, f);
     else if (frame->type == CLR_FRAME_SIO_ACK_REPLY)
         on_ack_reply(socket, f);
@@ -147,6 +157,7 @@ static int on_socket_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t
         return from_former(w, socket, frame, &f);
     switch (frame->type) {
     case CLR_FRAME_SIO_SEND:
+    case CLR_FRAME_SIO_TOKEN:
         on_send(w, socket, frame->flags, &f);
         break;
     case CLR_FRAME_SIO_ACK_REPLY:
@@ -282,6 +293,7 @@ int clr_worker_frame(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *fram
     case CLR_FRAME_SIO_ACCEPT:
     case CLR_FRAME_SIO_REFUSE:
     case CLR_FRAME_SIO_SEND:
+    case CLR_FRAME_SIO_TOKEN:
     case CLR_FRAME_SIO_ACK_REPLY:
     case CLR_FRAME_SIO_KICK:
     case CLR_FRAME_SIO_JOIN:

@@ -91,6 +91,7 @@ static void write_close(clr_ws_conn_t *ws, uint16_t code, clr_str_t reason)
         n += len;
     }
     ws->close_sent = 1;
+    ws->piece = 0;
     char head[CLR_WS_HEAD_MAX];
     clr_stream_write(ws->stream, clr_str(head, clr_ws_frame_head(head, CLR_WS_CLOSE, n)));
     clr_stream_write(ws->stream, clr_str(payload, n));
@@ -394,7 +395,8 @@ char *clr_ws_reserve(clr_ws_conn_t *ws, uint8_t opcode, size_t n)
     size_t head_len = clr_ws_frame_head(head, opcode, n);
     char *at = clr_stream_reserve(ws->stream, head_len + n);
     memcpy(at, head, head_len);
-    ws->reserved = head_len + n;
+    ws->reserved = (uint32_t)(head_len + n); /* the queue takes no more than 2^30 */
+    ws->piece = 0;
     return at + head_len;
 }
 
@@ -428,6 +430,7 @@ uint8_t clr_ws_deflate_bits(const clr_ws_conn_t *ws)
 
 void clr_ws_send_frames(clr_ws_conn_t *ws, clr_shared_t *frames)
 {
+    ws->piece = 0;
     if (!ws->close_sent)
         clr_stream_write_shared(ws->stream, frames, 0, frames->len);
 }

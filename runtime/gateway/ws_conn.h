@@ -51,6 +51,10 @@ void clr_ws_send(clr_ws_conn_t *ws, uint8_t opcode, clr_str_t payload);
 char *clr_ws_reserve(clr_ws_conn_t *ws, uint8_t opcode, size_t n);
 void clr_ws_commit(clr_ws_conn_t *ws);
 
+/* Queues a text message: head, then body. While the client does not keep up, only body[from, to) is
+ * appended to the message before, if that came this way and they differ in nothing else. */
+void clr_ws_send_piece(clr_ws_conn_t *ws, clr_str_t head, clr_str_t body, size_t from, size_t to);
+
 /* The window in bits if messages may be compressed (ws_deflate.h), else 0. */
 uint8_t clr_ws_deflate_bits(const clr_ws_conn_t *ws);
 

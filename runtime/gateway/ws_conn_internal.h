@@ -16,7 +16,8 @@ struct clr_ws_conn {
     struct clr_ws_extra *extra;
     const char *why;
     size_t max_message;
-    size_t reserved; /* between reserve and commit */
+    uint32_t reserved; /* between reserve and commit */
+    uint32_t piece;    /* the last frame that was queued, if more may be appended to it; else 0 */
     uint16_t code;
     uint8_t deflate_bits; /* the window that was negotiated; 0: no compression */
     uint8_t deflating;    /* opcode, between reserve and commit of a message to compress */

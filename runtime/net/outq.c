@@ -122,6 +122,14 @@ void clr_outq_commit(clr_outq_t *q, size_t used)
     q->last_->len += (uint32_t)used;
 }
 
+char *clr_outq_reopen(clr_outq_t *q, size_t n, size_t more)
+{
+    clr_piece_t *piece = q->last_;
+    if (!piece || piece->kind != PIECE_CHUNK || piece->len < n || room(piece) < more)
+        return NULL;
+    return (char *)piece->p + piece->len - n;
+}
+
 void clr_outq_push_shared(clr_outq_t *q, clr_shared_t *buf, uint32_t off, uint32_t len)
 {
     if (len <= COPY_SHARED_MAX && q->last_ && room(q->last_) >= len) {

@@ -33,6 +33,10 @@ static inline bool clr_outq_is_empty(const clr_outq_t *q)
 char *clr_outq_reserve(clr_outq_t *q, size_t n);
 void clr_outq_commit(clr_outq_t *q, size_t used);
 
+/* The last n bytes that were queued, when they lie together and `more` fit behind them: may be
+ * rewritten, and clr_outq_commit(used <= more) makes them longer. Else NULL. */
+char *clr_outq_reopen(clr_outq_t *q, size_t n, size_t more);
+
 /* [off, off+len) of a shared buffer, len > 0: takes a count of its own. */
 void clr_outq_push_shared(clr_outq_t *q, clr_shared_t *buf, uint32_t off, uint32_t len);
 

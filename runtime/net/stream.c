@@ -78,6 +78,13 @@ void clr_stream_commit(clr_stream_t *s, size_t used)
     queued(s, used);
 }
 
+char *clr_stream_reopen(clr_stream_t *s, size_t n, size_t more)
+{
+    if (!s->writing_ || s->pending_ < n || !takes_writes(s))
+        return NULL;
+    return clr_outq_reopen(&s->out_, n, more);
+}
+
 void clr_stream_write_shared(clr_stream_t *s, clr_shared_t *buf, uint32_t off, uint32_t len)
 {
     CLR_ASSERT(off <= buf->len && len <= buf->len - off);

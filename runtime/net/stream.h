@@ -113,6 +113,11 @@ void clr_stream_write_buf(clr_stream_t *s, clr_buf_t *buf);
 char *clr_stream_reserve(clr_stream_t *s, size_t n);
 void clr_stream_commit(clr_stream_t *s, size_t used);
 
+/* The last n bytes that were queued, to be rewritten, with room for `more` behind them that
+ * clr_stream_commit() adds: while the peer does not keep up, and they wait for their turn. Else
+ * NULL. */
+char *clr_stream_reopen(clr_stream_t *s, size_t n, size_t more);
+
 /* Queued bytes that the kernel has not taken, encrypted or not. */
 static inline size_t clr_stream_pending(const clr_stream_t *s)
 {

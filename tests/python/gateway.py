@@ -193,9 +193,12 @@ class Client:
     def sends(self):
         """(token, args, attachments)"""
         result = []
-        for f in self.frames("SIO_SEND"):
-            read = f.read
-            result.append((read.take("Q"), *read.data()))
+        for f in self.gateway.frames:
+            if f.stream == self.stream and f.name == "SIO_SEND":
+                read = f.read
+                result.append((read.take("Q"), *read.data()))
+            elif f.stream == self.stream and f.name == "SIO_TOKEN":
+                result.append((0, json.loads(f.payload[12:]), []))
         return result
 
 

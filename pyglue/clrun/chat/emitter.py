@@ -9,7 +9,7 @@ from .errors import log_exception
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from clrun import AsyncServer
 
@@ -52,6 +52,12 @@ class BaseEmitter:
         """Append a token to the step's output or input; is_sequence: replace that instead."""
         data = {"id": id, "token": token, "isSequence": is_sequence, "isInput": is_input}
         await self.emit("stream_token", data)
+
+    def stream(
+        self, id: str, token: str, is_sequence: bool = False, is_input: bool = False
+    ) -> Awaitable[None]:
+        """send_token() for a step whose source is known: nothing has to be remembered."""
+        return self.send_token(id, token, is_sequence, is_input)
 
     # ---- elements and actions ----
 
@@ -207,18 +213,17 @@ class Emitter(BaseEmitter):
     async def send_token(
         self, id: str, token: str, is_sequence: bool = False, is_input: bool = False
     ) -> None:
+        self.session.replay.note_token(id, token, is_sequence, is_input)
+        await self.stream(id, token, is_sequence, is_input)
+
+    def stream(
+        self, id: str, token: str, is_sequence: bool = False, is_input: bool = False
+    ) -> Awaitable[None]:
         session = self.session
-        session.replay.note_token(id, token, is_sequence, is_input)
-        sid = session.sid
-        if sid is None:
-            return
-        server = self._server
-        in_c = getattr(server, "_stream_token", None)
-        if in_c is not None:
-            await in_c(sid, id, token, is_sequence, is_input)
-            return
-        data = {"id": id, "token": token, "isSequence": is_sequence, "isInput": is_input}
-        await server.emit("stream_token", data, to=sid)
+        if session.sid is None:
+            return _nothing()
+        server = session.runtime.server
+        return server._stream_token(session.sid, id, token, is_sequence, is_input)
 
     async def emit_direct(self, event: str, data: Any) -> None:
         """Send what need not be kept: it was, or is sent anew at each connection."""
@@ -272,6 +277,10 @@ class Emitter(BaseEmitter):
         for ask in (session.ask, session.call):
             if ask is not None:
                 ask.send()
+
+
+async def _nothing() -> None:
+    pass
 
 
 def _as_dict(value: Any) -> Any:

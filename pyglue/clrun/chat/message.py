@@ -115,12 +115,9 @@ class MessageBase:
         """Append a token to the content, or replace the content by it. Ends with send or update."""
         if not token:
             return
-        if is_sequence:
-            self._content.replace(token)
-        else:
-            self._content.append(token)
+        self._content.add(token, is_sequence)
         if self.streaming:
-            await self._emitter.send_token(self.id, token, is_sequence)
+            await self._emitter.stream(self.id, token, is_sequence)
             return
         self.streaming = True
         await self._emitter.stream_start(self.to_dict(), self)

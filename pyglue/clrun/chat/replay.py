@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Source(Protocol):
+        streaming: bool
+
         def to_dict(self) -> dict[str, Any]: ...
 
 
@@ -40,7 +42,10 @@ _SETTINGS = frozenset(
 
 
 class _Record:
-    """One event that may be sent again. source: who knows the step's present state."""
+    """One event that may be sent again. source: who knows the step's present state.
+
+    What a source streams is not noted here: it knows its text, and is not old while it streams.
+    """
 
     __slots__ = ("data", "event", "source", "time", "tokens")
 
@@ -50,6 +55,9 @@ class _Record:
         self.source = source
         self.time = time
         self.tokens: dict[str, list[str]] | None = None
+
+    def is_streamed(self) -> bool:
+        return self.source is not None and self.source.streaming
 
     def current(self) -> Any:
         if self.source is not None:
@@ -82,6 +90,8 @@ class Replay:
             if len(self._records) > MOST:
                 del self._records[next(iter(self._records))]
             return
+        if source is None and record.is_streamed() and event != "delete_message":
+            source = record.source
         # In its old place: what hangs on a step comes after it.
         record.event, record.data, record.source, record.time = event, data, source, now
         record.tokens = None
@@ -110,7 +120,7 @@ class Replay:
     def forget_old(self) -> None:
         """Drop what a connected client has had for long enough."""
         before = monotonic() - KEPT_SECONDS
-        self._records = {k: r for k, r in self._records.items() if r.time >= before}
+        self._records = {k: r for k, r in self._records.items() if r.time >= before or r.is_streamed()}
 
     def clear(self) -> None:
         self._records.clear()

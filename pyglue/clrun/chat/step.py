@@ -113,6 +113,7 @@ class Step:
         self.start: str | None = None
         self.end: str | None = None
         self._is_stored = False
+        self._is_hidden = False  # while it streams
 
     @property
     def input(self) -> str:
@@ -200,20 +201,20 @@ class Step:
         """Append a token to the output (or input), or replace that by it. Ends with update()."""
         if not token:
             return
-        text = self._input if is_input else self._output
-        if is_sequence:
-            text.replace(token)
+        (self._input if is_input else self._output).add(token, is_sequence)
+        if self.streaming and not self._is_hidden:
+            await self._emitter.stream(self.id, token, is_sequence, is_input)
+        elif not self.streaming:
+            await self._stream_start()
+
+    async def _stream_start(self) -> None:
+        self.streaming = True
+        step = self.to_dict()
+        self._is_hidden = is_hidden(step, self._session.config.ui.cot)
+        if self._is_hidden:
+            await self._emitter.send_step(self._shown())
         else:
-            text.append(token)
-        if is_hidden({"type": self.type, "name": self.name}, self._session.config.ui.cot):
-            if not self.streaming:
-                self.streaming = True
-                await self._emitter.send_step(self._shown())
-        elif self.streaming:
-            await self._emitter.send_token(self.id, token, is_sequence, is_input)
-        else:
-            self.streaming = True
-            await self._emitter.stream_start(self.to_dict(), self)
+            await self._emitter.stream_start(step, self)
 
     async def _send_elements(self) -> None:
         for element in self.elements:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 THREADS = 40
+# How often what runs at once may want others to have a turn, which they cannot: a stream does so
+# now and then; who does it more often waits for something.
+MOST_TURNS = 1000
 
 sleep = asyncio.sleep
 
@@ -135,8 +138,9 @@ def _as_coroutine(awaitable: Awaitable[Result]) -> Coroutine[Any, Any, Result]:
 
 def _run_at_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
     try:
-        while coroutine.send(None) is None:
-            pass  # it only lets the loop turn, which it cannot here
+        for _ in range(MOST_TURNS):
+            if coroutine.send(None) is not None:
+                break
     except StopIteration as done:
         return done.value
     try:

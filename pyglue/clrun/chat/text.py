@@ -15,8 +15,14 @@ class Text:
         self._whole = text
         self._parts: list[str] = []
 
-    def append(self, token: str) -> None:
-        self._parts.append(token)
+    def add(self, token: str, is_sequence: bool) -> None:
+        """A token: appended, or with is_sequence the text from now on. TypeError: not a str."""
+        if not isinstance(token, str):
+            raise TypeError(f"a token is a str, not {type(token).__name__}")
+        if is_sequence:
+            self.replace(token)
+        else:
+            self._parts.append(token)
 
     def replace(self, text: str) -> None:
         self._whole = text

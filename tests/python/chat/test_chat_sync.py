@@ -46,13 +46,23 @@ def test_run_sync_inside_the_loop():
     async def at_once():
         return 3
 
-    async def waits():
+    async def lets_others_go_first():
         await asyncio.sleep(0)
+        return 4
+
+    async def waits():
+        await asyncio.sleep(0.001)
+
+    async def waits_busily():
+        while True:
+            await asyncio.sleep(0)
 
     async def main():
         assert cl.run_sync(at_once()) == 3
-        with pytest.raises(RuntimeError, match="make_async"):
-            cl.run_sync(waits())
+        assert cl.run_sync(lets_others_go_first()) == 4
+        for waiting in (waits(), waits_busily()):
+            with pytest.raises(RuntimeError, match="make_async"):
+                cl.run_sync(waiting)
 
     run(main())
 

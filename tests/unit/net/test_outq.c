@@ -142,7 +142,34 @@ TEST(outq_holds_writers_to_what_they_reserved)
     clr_outq_discard(&q);
 }
 
-TEST_MAIN(T(outq_keeps_the_order_of_all_kinds),
+TEST(outq_reopens_what_was_queued_last)
+{
+    char block[400];
+    memset(block, 'x', sizeof(block));
+    EXPECT(!clr_outq_reopen(&q, 0, 0));
+    push("one ");
+    push("two");
+    char *at = clr_outq_reopen(&q, 3, 6);
+    EXPECT(at && memcmp(at, "two", 3) == 0);
+    memcpy(at, "2 and more", 9);
+    clr_outq_commit(&q, 6);
+    EXPECT(!clr_outq_reopen(&q, 14, 0)); /* there are 13 */
+    EXPECT(!clr_outq_reopen(&q, 1, 512));
+    clr_outq_consume(&q, 4);
+    EXPECT(!clr_outq_reopen(&q, 10, 0));
+    EXPECT(clr_outq_reopen(&q, 9, 1));
+    expect_bytes("2 and mor");
+    clr_shared_t *shared = clr_shared_copy(clr_str(block, sizeof(block)));
+    clr_outq_push_shared(&q, shared, 0, 300);
+    EXPECT(!clr_outq_reopen(&q, 1, 0)); /* not ours to change */
+    push("again");
+    EXPECT(clr_outq_reopen(&q, 5, 1));
+    EXPECT(!clr_outq_reopen(&q, 6, 1));
+    clr_outq_discard(&q);
+    clr_shared_unref(shared);
+}
+
+TEST_MAIN(T(outq_reopens_what_was_queued_last), T(outq_keeps_the_order_of_all_kinds),
           T(outq_counts_long_shared_bytes_instead_of_copying_them),
           T(outq_gathers_a_bounded_number_up_to_a_file),
           T(outq_chunks_that_were_reserved_for_nothing_go),
