@@ -138,6 +138,11 @@ class Hook:
             self._noted.add(directory)
             self.on_directory(time.time_ns(), directory)
 
+    def note_settings(self, directory):
+        """What the app is set up by lies here; who watches knows which names those files have."""
+        if self.on_directory is not None and os.path.isdir(directory):
+            self._note_directory(os.path.realpath(directory))
+
     def _note_namespace(self, directories):
         """A package without a file: its modules may be there or yet to come."""
         if self.on_directory is not None:

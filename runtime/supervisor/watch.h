@@ -42,8 +42,8 @@ clr_watch_t *clr_watch_open(clr_loop_t *loop, const clr_watch_options_t *options
                             const clr_watch_ops_t *ops, void *ctx);
 void clr_watch_close(clr_watch_t *w);
 
-/* Python sources right in this directory (absolute) count from now on; those that were saved after
- * since_ns (Unix time) are reported as well. The directory may vanish and come back. */
+/* Python sources and settings right in this directory (absolute) count from now on; those that were
+ * saved after since_ns (Unix time) are reported as well. The directory may vanish and come back. */
 void clr_watch_sources(clr_watch_t *w, clr_str_t directory, uint64_t since_ns);
 
 /* Every file in this directory and below counts, but for what is hidden, caches, virtual

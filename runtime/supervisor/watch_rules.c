@@ -36,9 +36,30 @@ static bool is_dropping(const char *name)
     return false;
 }
 
+/* What the author of a chat sets beside the code (docs/chat-settings.md). */
+static bool is_setting(const char *directory, const char *name)
+{
+    static const struct {
+        const char *directory, *head, *tail;
+    } settings[] = {
+        {"", "clrun", ".toml"},
+        {"", "chainlit", ".md"}, /* also chainlit_de.md */
+        {"/.chainlit", "config", ".toml"},
+        {"/.chainlit/translations", "", ".json"},
+        {"/clrun/translations", "", ".json"},
+    };
+    for (size_t i = 0; i < clr_array_len(settings); i++) {
+        if (strncmp(name, settings[i].head, strlen(settings[i].head)) == 0 &&
+            ends_with(name, settings[i].tail) && ends_with(directory, settings[i].directory))
+            return true;
+    }
+    return false;
+}
+
 bool clr_watch_counts(const clr_watch_dir_t *dir, const char *name)
 {
-    return !is_dropping(name) && (dir->tree || ends_with(name, ".py"));
+    return !is_dropping(name) &&
+           (dir->tree || ends_with(name, ".py") || is_setting(dir->path, name));
 }
 
 bool clr_watch_descends(const char *path, const char *name)

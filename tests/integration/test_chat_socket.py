@@ -5,6 +5,7 @@ import contextlib
 import textwrap
 import uuid
 
+import httpx
 import pytest
 
 from harness import scaled
@@ -189,6 +190,45 @@ async def test_sessions_live_on_when_the_app_is_edited(clrun, tmp_path):
         await one.until(lambda: one.told("clrun:refresh"))
         await one.say("x")
         await one.until_text("new 2")
+
+
+@pytest.mark.parametrize("watch", ["--watch", "--watch=restart"])
+async def test_settings_are_read_anew_when_they_are_saved(clrun, tmp_path, watch):
+    app, settings = tmp_path / "app.py", tmp_path / "clrun.toml"
+    texts = tmp_path / ".chainlit" / "translations" / "en-US.json"
+    texts.parent.mkdir(parents=True)
+    app.write_text(
+        "import clrun as cl\n\n@cl.on_message\nasync def answer(message):\n"
+        "    await cl.Message('seen').send()\n"
+    )
+    server = clrun(app, watch, cwd=tmp_path, tolerate=r"Traceback[^\n]*")
+
+    async def shown():
+        async with httpx.AsyncClient(base_url=server.url) as browser:
+            return (await browser.get("/project/settings")).json()["ui"]["name"]
+
+    async def saved(path, text, ok=True):
+        """What the page hears of it, once a worker has it."""
+        known = len(one.told("clrun:refresh"))
+        path.write_text(text)
+        await one.until(lambda: len(one.told("clrun:refresh")) > known)
+        news = one.told("clrun:refresh")[-1]
+        assert news["ok"] is ok, news
+        return news.get("files", news.get("text"))
+
+    async with page(server) as one:
+        assert await shown() == "Assistant"
+        assert await saved(settings, "[UI]\nname = 'Ada'\n") == ["clrun.toml"]
+        assert await shown() == "Ada"
+        assert "clrun.toml: UI.cot is one of" in await saved(settings, "[UI]\ncot = 'none'\n", ok=False)
+        assert await shown() == "Ada"
+        assert await saved(settings, "[UI]\nname = 'Grace'\n") == ["clrun.toml"]
+        assert await shown() == "Grace"
+        assert await saved(tmp_path / "chainlit.md", "# Hello") == ["chainlit.md"]
+        assert await saved(texts, "{}") == [".chainlit/translations/en-US.json"]
+        await one.say("x")
+        await one.until_text("seen")
+        assert not [error for error in one.told("toast") if error]
 
 
 async def test_an_app_that_was_written_for_chainlit(clrun, tmp_path):

@@ -1,6 +1,7 @@
 """What an app's author sets: [project], [features] and [UI] of clrun.toml or .chainlit/config.toml.
 
-Everything has a default, so there need be no file. Read once, when the chat is first used.
+Everything has a default, so there need be no file. Read when the chat is first used, and by each
+load of the app after that.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from clrun._source import hook
+
 from .errors import logger
+from .translations import FOLDERS as TRANSLATIONS
 
 FILES = ("clrun.toml", ".chainlit/config.toml")
 MOST_PROFILES = 1000
@@ -198,6 +202,8 @@ class Config:
     def load(cls, root: str | os.PathLike[str] | None = None) -> Config:
         """What the app's file says. ConfigError if it says what cannot be."""
         config = cls() if root is None else cls(root=os.fspath(root))
+        for folder in ("", ".chainlit", *TRANSLATIONS):  # before: what is saved while we read counts
+            hook.note_settings(os.path.join(config.root, folder))
         present = (path for name in FILES if (path := Path(config.root, name)).is_file())
         path = next(present, None)
         if path is None or path.name == "clrun.toml":  # the other kind says all that it wants
@@ -246,6 +252,10 @@ class Config:
                 self._by_profile.clear()
             self._overrides[profile.name] = overrides
             self._by_profile.pop(profile.name, None)
+
+    def keep_profiles(self, former: Config) -> None:
+        """What the profiles override is known from before."""
+        self._overrides.update(former._overrides)
 
     def for_profile(self, name: str | None) -> Config:
         """This configuration with what the profile overrides; itself if that is nothing."""

@@ -1,8 +1,8 @@
 """Runtime: the chat of this process, one of each thing, found by current().
 
 It is made when the app first touches the chat and lives as long as the process. A new load of the
-app brings new callbacks, which take the place of the old ones when the load has succeeded; sessions
-live on.
+app brings new callbacks and reads the configuration anew; both take the place of the old ones when
+the load has succeeded. Sessions live on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ SOCKET_PATH = "/ws/socket.io"
 
 class Runtime:
     def __init__(self) -> None:
-        self._config: Config | None = None
+        self._config: Config | None = None  # of the first load, and while there is no chat
+        self._next: tuple[Any, Config] | None = None  # a load, and what it has read
         self._none = Callbacks()
         self._server: ChatServer | None = None
         self._searched: list[Any] | None = None  # the servers among which that was found
@@ -63,15 +64,19 @@ class Runtime:
     @property
     def server(self) -> AsyncServer:
         """Where the chat's clients are. A new load brings a new one, which takes them over."""
+        server = self._live()
+        if server is None and self._server is None:
+            raise RuntimeError("the app has no chat: it registers no callback of one")
+        return server or self._server
+
+    def _live(self) -> ChatServer | None:
         servers = _registry._state.live.servers
         if servers is self._searched:
             return self._server
         found = _server_among(servers)
         if found is not None:
             self._server, self._searched = found, servers
-        elif self._server is None:
-            raise RuntimeError("the app has no chat: it registers no callback of one")
-        return self._server
+        return found
 
     @property
     def login_required(self) -> bool:
@@ -99,15 +104,36 @@ class Runtime:
 
     @property
     def config(self) -> Config:
-        if self._config is None:
-            from .config import Config
-
-            self._config = Config.load()
-        return self._config
+        """That of the load under way, else that of the load that is live. ConfigError."""
+        live, load = self._live(), _registry._state.pending
+        if live is None:
+            if self._config is None:
+                self._config = self._read()
+            return self._config
+        if load is None:
+            return live.config
+        if self._next is None or self._next[0] is not load:
+            self._next = (load, self._read())
+            self._next[1].keep_profiles(live.config)
+        return self._next[1]
 
     @config.setter
     def config(self, config: Config) -> None:
         self._config = config
+        live = self._live()
+        if live is not None:
+            live.config = config
+
+    def _read(self) -> Config:
+        from .config import Config
+
+        return Config.load()
+
+    def loaded_config(self) -> Config:
+        """That of the load that has just succeeded, which may not be live yet."""
+        held = _registry._state.held
+        server = None if held is None else _server_among(held.servers)
+        return self.config if server is None else server.config
 
     @property
     def sessions(self) -> SessionStore:

@@ -34,6 +34,7 @@ class ChatServer(AsyncServer):
     """
 
     def __init__(self, runtime: Runtime, path: str) -> None:
+        self.config = runtime.config  # that its load has read
         # When its worker dies a client connects again: its session has died as well.
         super().__init__(
             path=path, cors_allowed_origins=_origins(runtime), on_worker_loss="disconnect"

@@ -139,6 +139,32 @@ static void sources(void)
 
 BOTH_WAYS(python_sources_of_a_directory_count, sources)
 
+static void settings(void)
+{
+    setup();
+    EXPECT_EQ(mkdir(".chainlit", 0755), 0);
+    EXPECT_EQ(mkdir(".chainlit/translations", 0755), 0);
+    add_sources("");
+    add_sources(".chainlit");
+    add_sources(".chainlit/translations");
+    save("config.toml");
+    save("README.md");
+    save("package.json");
+    save(".chainlit/other.toml");
+    save(".chainlit/translations/notes.txt");
+    save("clrun.toml");
+    expect_report("clrun.toml\n");
+    save("chainlit_de.md");
+    expect_report("chainlit_de.md\n");
+    save(".chainlit/config.toml");
+    expect_report(".chainlit/config.toml\n");
+    save(".chainlit/translations/de-DE.json");
+    expect_report(".chainlit/translations/de-DE.json\n");
+    teardown();
+}
+
+BOTH_WAYS(settings_of_a_chat_count, settings)
+
 static void links(void)
 {
     setup();
@@ -326,7 +352,8 @@ TEST(a_tree_must_exist)
     teardown();
 }
 
-TEST_MAIN(T(python_sources_of_a_directory_count), T(python_sources_of_a_directory_count_polling),
+TEST_MAIN(T(settings_of_a_chat_count), T(settings_of_a_chat_count_polling),
+          T(python_sources_of_a_directory_count), T(python_sources_of_a_directory_count_polling),
           T(a_link_that_is_put_in_place_counts), T(a_link_that_is_put_in_place_counts_polling),
           T(a_tree_has_all_files_and_new_directories),
           T(a_tree_has_all_files_and_new_directories_polling),

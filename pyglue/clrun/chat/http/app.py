@@ -90,7 +90,7 @@ class ChatApp:
     def __init__(
         self, runtime: Runtime, inner: ASGIApp | None = None, ui: str | None = None
     ) -> None:
-        config = runtime.config
+        config = runtime.loaded_config()
         self.runtime = runtime
         self.inner = inner
         build = find_build(config, ui)
