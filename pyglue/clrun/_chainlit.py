@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _NAME = "chainlit"
 # Their modules by ours.
 _SAME = (
-    "action auth callbacks chat_context config context data.base data.utils element emitter"
-    " input_widget message session sidebar socket step sync types user user_session"
+    "action auth callbacks chat_context cli config context data.base data.utils element emitter"
+    " input_widget mcp server session sidebar socket step sync types user user_session utils"
 )
 _MODULES = {name: name for name in _SAME.split()} | {
     "chat_settings": "settings",
@@ -27,11 +27,23 @@ _MODULES = {name: name for name in _SAME.split()} | {
     "data.sql_alchemy": "data.chainlit_layers",
     "data.storage_clients.base": "data.storage",
     "langchain.callbacks": "langchain",
+    "llama_index.callbacks": "llama_index",
     "logger": "errors",
+    "message": "ask",
+    "mistralai": "instrument",
+    "mode": "types",
     "oauth_providers": "auth.providers",
+    "openai": "instrument",
+    "semantic_kernel": "semantic_kernel",
 }
 # Packages, by what holds their names.
-_PACKAGES = {"": "", "data": "data", "data.storage_clients": "data.storage", "langchain": "langchain"}
+_PACKAGES = {
+    "": "",
+    "data": "data",
+    "data.storage_clients": "data.storage",
+    "langchain": "langchain",
+    "llama_index": "llama_index",
+}
 _STORES = (
     "clrun stores conversations itself, in .clrun/chat.db or where CLRUN_DATABASE_URL says, when"
     " there is a way to log in: remove @data_layer; for another place return an object of a class"

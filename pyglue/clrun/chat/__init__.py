@@ -12,7 +12,7 @@ from types import ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import input_widget as input_widget
+    from . import input_widget as input_widget, server as server
     from .action import Action as Action
     from .ask import (
         AskActionMessage as AskActionMessage,
@@ -156,6 +156,7 @@ _OPTIONAL = {
     "llama_index": "LlamaIndexCallbackHandler",
     "semantic_kernel": "SemanticKernelFilter",
 }
+_SUBMODULES = ("input_widget", "server")
 _HOMES = {
     name: module
     for modules in (_MODULES, _OPTIONAL)
@@ -180,7 +181,7 @@ sys.modules[__name__].__class__ = _Package
 
 def offers(name: str) -> bool:
     """Whether `cl` has this name from here."""
-    return name in _HOMES or name == "input_widget"
+    return name in _HOMES or name in _SUBMODULES
 
 
 if not TYPE_CHECKING:
@@ -188,8 +189,10 @@ if not TYPE_CHECKING:
     def __getattr__(name):
         from importlib import import_module
 
-        if name == "input_widget":
-            return import_module(".input_widget", __name__)
+        if name in _SUBMODULES:
+            return import_module("." + name, __name__)
+        if name == "__version__":
+            return import_module("clrun").__version__
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module("." + _HOMES[name], __name__), name)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .answers import AskTimeoutError as AskTimeoutError
+from .message import ErrorMessage as ErrorMessage
+from .message import Message as Message
 from .message import MessageBase
 
 TYPE_CHECKING = False
@@ -121,9 +123,9 @@ class AskActionMessage(AskMessageBase):
         content: Any,
         actions: Sequence[Action],
         author: str | None = None,
-        type: str = "assistant_message",
         timeout: float = 90,
         raise_on_timeout: bool = False,
+        type: str = "assistant_message",
     ) -> None:
         super().__init__(content, author, type, timeout, raise_on_timeout)
         self.actions = list(actions)
@@ -154,9 +156,9 @@ class AskElementMessage(AskMessageBase):
         content: Any,
         element: CustomElement,
         author: str | None = None,
-        type: str = "assistant_message",
         timeout: float = 90,
         raise_on_timeout: bool = False,
+        type: str = "assistant_message",
     ) -> None:
         super().__init__(content, author, type, timeout, raise_on_timeout)
         self.element = element

@@ -64,11 +64,17 @@ def _positional_count(fn: Callable[..., Any]) -> int | None:
 
 
 class Callbacks:
-    """What one load of the app has registered. A second registration replaces the first."""
+    """What one load of the app has registered. A second registration replaces the first.
+
+    web: the application of cl.server, if the app has asked for it. mounted: whether all else but
+    the paths below config.root_path is the app's own.
+    """
 
     def __init__(self) -> None:
         self._slots: dict[str, Callback] = {}
         self.actions: dict[str, Callback] = {}
+        self.web: Any = None
+        self.mounted = False
 
     def __bool__(self) -> bool:
         return bool(self._slots or self.actions)
@@ -152,8 +158,19 @@ on_app_startup = _decorator("on_app_startup", "(): the process starts, before th
 on_app_shutdown = _decorator("on_app_shutdown", "(): the process ends.")
 on_mcp_connect = _decorator("on_mcp_connect", "(connection, client session).")
 on_mcp_disconnect = _decorator("on_mcp_disconnect", "(name, client session).")
-on_slack_reaction_added = _decorator("on_slack_reaction_added", "(event dict).")
 data_layer = _decorator("data_layer", "() -> BaseDataLayer. Called once, where it is needed first.")
+
+
+def on_slack_reaction_added(func: Function) -> Function:
+    """(event dict): there is no bridge to Slack here, so it is never called, which the log says."""
+    from .errors import logger
+
+    logger.warning(
+        "@on_slack_reaction_added: clrun has no bridges to Slack, Discord or Teams, so %s is never"
+        " called; the chat is at its own page",
+        getattr(func, "__name__", func),
+    )
+    return func
 
 
 def oauth_callback(func: Function) -> Function:

@@ -344,3 +344,20 @@ def _is_a(hint: Any, value: Any) -> bool:
     if hint in (int, float):
         return isinstance(value, (int, hint)) and not isinstance(value, bool)
     return isinstance(value, hint)
+
+
+class _Live:
+    """`chainlit.config.config`: the configuration that the process has at the moment."""
+
+    def __getattr__(self, name: str) -> Any:
+        from .runtime import current
+
+        return getattr(current().config, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        from .runtime import current
+
+        setattr(current().config, name, value)
+
+
+config: Any = _Live()

@@ -61,6 +61,14 @@ class Runtime:
             server = ChatServer(self, self.config.root_path + SOCKET_PATH)  # registers itself
         return server.callbacks
 
+    def mount(self, path: str) -> None:
+        """The chat of the load under way is served below this path alone. RuntimeError: too late."""
+        if _server_among(_registry.current().servers) is not None:
+            raise RuntimeError("a chat is mounted before its first callback is registered")
+        if not self.config.root_path.endswith(path):
+            self.config.root_path += path
+        self.registering().mounted = True
+
     @property
     def server(self) -> AsyncServer:
         """Where the chat's clients are. A new load brings a new one, which takes them over."""

@@ -39,6 +39,6 @@ def application(inner: Any, ui: str | None = None) -> Any:
             " it for the app: pip install starlette python-multipart PyJWT"
         ) from None
     try:
-        return ChatApp(runtime, inner, ui)
+        return ChatApp(runtime, inner, ui, web=callbacks.web, mounted=callbacks.mounted)
     except FileNotFoundError as error:
         raise ChatError(str(error)) from None

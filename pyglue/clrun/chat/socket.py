@@ -13,6 +13,7 @@ from .callbacks import Callbacks
 from .errors import InvalidEventError, log_exception, logger
 from .session import Session
 from .sync import background
+from .threads import persist_user_session as persist_user_session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -53,7 +53,13 @@ def store_metadata(session: BaseSession) -> None:
         )
 
 
-persist_user_session = store_metadata
+async def persist_user_session(thread_id: str, metadata: dict[str, Any]) -> None:
+    """Write this data to a stored thread, if anything is stored."""
+    from .runtime import current
+
+    layer = current().data_layer
+    if layer is not None:
+        await layer.update_thread(thread_id=thread_id, metadata=metadata)
 
 
 async def find_thread(session: BaseSession) -> dict[str, Any] | None:

@@ -83,7 +83,7 @@ def test_every_module_of_the_table_exists():
     code = """
 import importlib
 for name in _chainlit._MODULES:
-    if not name.startswith(("langchain", "oauth_providers", "auth")):
+    if not name.startswith(("langchain", "llama_index")):
         importlib.import_module("chainlit." + name)
 """
     assert run(code) == (0, "")

@@ -68,10 +68,16 @@ def _delete(request: Request, response: Response, keep: dict[str, str]) -> None:
             response.delete_cookie(key, path=_path(), **_attributes(request))
 
 
-def set_state(request: Request, response: Response, state: str) -> None:
+def set_state(
+    request: Request, response: Response, state: str, *, from_form: bool = False
+) -> None:
+    """from_form: it has to come back with a form that another site's page sends."""
     lifetime = os.environ.get("CHAINLIT_STATE_COOKIE_LIFETIME") or ""
     seconds = int(lifetime) if lifetime.isdecimal() else STATE_SECONDS
-    response.set_cookie(STATE_COOKIE, state, max_age=seconds, **_attributes(request))
+    attributes = _attributes(request)
+    if from_form:  # without https browsers send only what says nothing, and that for two minutes
+        attributes["samesite"] = "none" if attributes["secure"] else None
+    response.set_cookie(STATE_COOKIE, state, max_age=seconds, **attributes)
 
 
 def clear_state(request: Request, response: Response) -> None:

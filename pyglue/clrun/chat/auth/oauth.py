@@ -9,11 +9,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from ..errors import logger
-from .providers import Provider
+from .providers import OAuthProvider
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..user import User
+    from .providers import AnyProvider
 
 TIMEOUT = 20  # seconds of each request to a provider
 MOST_ANSWER = 1 << 20  # bytes
@@ -33,8 +34,10 @@ class Found:
     id_token: str | None
 
 
-async def fetch_user(provider: Provider, code: str, redirect_uri: str) -> Found:
+async def fetch_user(provider: AnyProvider, code: str, redirect_uri: str) -> Found:
     """Whom the code stands for. OAuthError if that cannot be had."""
+    if isinstance(provider, OAuthProvider):
+        return await _ask_own(provider, code, redirect_uri)
     answer = await _fetch(
         provider.url("token"),
         form={
@@ -57,6 +60,15 @@ async def fetch_user(provider: Provider, code: str, redirect_uri: str) -> Found:
         raise OAuthError(str(error)) from None
     id_token = answer.get("id_token")
     return Found(token, data, user, id_token if isinstance(id_token, str) else None)
+
+
+async def _ask_own(provider: OAuthProvider, code: str, redirect_uri: str) -> Found:
+    try:
+        token = await provider.get_token(code, redirect_uri)
+        data, user = await provider.get_user_info(token)
+    except Exception as error:  # whatever the app's code has it raise
+        raise OAuthError(f"{type(error).__name__}: {error}") from error
+    return Found(token, data, user, None)
 
 
 async def _github_emails(token: str) -> Any:

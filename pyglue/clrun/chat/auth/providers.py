@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,6 +67,8 @@ class Provider:
         }
         for name, value in self.parameters.items():
             parameters[name] = value.format_map(self.variables())
+        if "id_token" in parameters["response_type"]:
+            parameters["nonce"] = secrets.token_urlsafe(16)  # which such an answer must have
         prompt = self.get("PROMPT") or os.environ.get("OAUTH_PROMPT")
         if prompt:
             parameters["prompt"] = prompt
@@ -148,6 +151,18 @@ PROVIDERS = (
         adjust=_tenant,
     ),
     Provider(
+        "azure-ad-hybrid",
+        "AZURE_AD_HYBRID",
+        _MICROSOFT + "/authorize",
+        _MICROSOFT + "/token",
+        "https://graph.microsoft.com/v1.0/me",
+        "https://graph.microsoft.com/User.Read openid offline_access",
+        needs=("TENANT_ID",),
+        identifier="userPrincipalName",
+        parameters={"response_type": "code id_token", "response_mode": "form_post"},
+        adjust=_tenant,
+    ),
+    Provider(
         "okta",
         "OKTA",
         "https://{DOMAIN}{SERVER}/v1/authorize",
@@ -218,11 +233,85 @@ PROVIDERS = (
 )
 
 
-def configured_providers() -> list[Provider]:
-    """Those whose variables are all set."""
-    return [provider for provider in PROVIDERS if provider.is_configured]
+class OAuthProvider:
+    """A provider of the app's own: a class below this one, an object of which it appends to
+    `providers`.
+
+    env: the variables that have to be set. authorize_url, authorize_params: where users log in,
+    and what that is told beside the usual. default_prompt: the parameter `prompt`.
+    """
+
+    id: str
+    env: list[str] = []
+    client_id: str = ""
+    client_secret: str = ""
+    authorize_url: str = ""
+    authorize_params: dict[str, str] = {}
+    default_prompt: str | None = None
+
+    def is_configured(self) -> bool:
+        """Whether all its variables are set."""
+        return all(os.environ.get(name) for name in self.env)
+
+    async def get_token(self, code: str, url: str) -> str:
+        """The access token for a code. url: where the provider sent the user back."""
+        raise NotImplementedError
+
+    async def get_user_info(self, token: str) -> tuple[dict[str, Any], User]:
+        """What the provider says of the token's user, and the user made of it."""
+        raise NotImplementedError
+
+    def get_env_prefix(self) -> str:
+        """What its variables begin with: OAUTH_ and its id."""
+        return "OAUTH_" + self.id.replace("-", "_").upper()
+
+    def get_prompt(self) -> str | None:
+        """The parameter `prompt`: its variable's, that for all providers, or its own."""
+        own = os.environ.get(self.get_env_prefix() + "_PROMPT")
+        return own or os.environ.get("OAUTH_PROMPT") or self.default_prompt
+
+    # ---- as the routes want it ----
+
+    @property
+    def name(self) -> str:
+        return self.id
+
+    def url(self, which: str) -> str:
+        return self.authorize_url
+
+    def authorize_parameters(self, redirect_uri: str, state: str) -> dict[str, str]:
+        parameters = {"client_id": self.client_id, "redirect_uri": redirect_uri, "state": state}
+        prompt = self.get_prompt()
+        if prompt:
+            parameters["prompt"] = prompt
+        return {"response_type": "code", **parameters, **self.authorize_params}
 
 
-def find_provider(name: str) -> Provider | None:
+AnyProvider = Provider | OAuthProvider
+# Those that there are; apps append theirs, once more with each load.
+providers: list[AnyProvider] = list(PROVIDERS)
+
+
+def configured_providers() -> list[AnyProvider]:
+    """Those whose variables are all set. Of one name the last."""
+    found = {one.name: one for one in providers if _is_configured(one)}
+    return list(found.values())
+
+
+def find_provider(name: str) -> AnyProvider | None:
     """The configured provider of this name."""
     return next((one for one in configured_providers() if one.name == name), None)
+
+
+def get_oauth_provider(provider: str) -> AnyProvider | None:
+    """The provider of this id, configured or not."""
+    return next((one for one in reversed(providers) if one.id == provider), None)
+
+
+def get_configured_oauth_providers() -> list[str]:
+    """The names of those whose variables are all set."""
+    return [one.name for one in configured_providers()]
+
+
+def _is_configured(provider: AnyProvider) -> bool:
+    return provider.is_configured() if isinstance(provider, OAuthProvider) else provider.is_configured

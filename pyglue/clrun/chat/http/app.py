@@ -42,6 +42,7 @@ def _table(files: Files) -> list[tuple[str, str, bool, Handler]]:
         ("POST", "/auth/jwt", OPEN, login.exchange_jwt),
         ("GET", "/auth/oauth/{provider}", OPEN, login.oauth_begin),
         ("GET", "/auth/oauth/{provider}/callback", OPEN, login.oauth_end),
+        ("POST", login.FORM_CALLBACK, OPEN, login.oauth_end_by_form),
         ("POST", "/set-session-cookie", OPEN, login.set_session_cookie),
         ("GET", "/project/translations", OPEN, project.translations),
         ("GET", "/project/settings", USER, project.settings),
@@ -82,17 +83,29 @@ def _table(files: Files) -> list[tuple[str, str, bool, Handler]]:
 
 
 class ChatApp:
-    """inner: the app's own application, or None. ui: the page's build, as of find_build().
+    """inner: the app's own application, or None. ui: the page's build, as of find_build(). web: that
+    of cl.server. mounted: what is not below config.root_path is inner's.
 
     FileNotFoundError when there is no page in `ui`.
     """
 
     def __init__(
-        self, runtime: Runtime, inner: ASGIApp | None = None, ui: str | None = None
+        self,
+        runtime: Runtime,
+        inner: ASGIApp | None = None,
+        ui: str | None = None,
+        *,
+        web: Any = None,
+        mounted: bool = False,
     ) -> None:
         config = runtime.loaded_config()
+        if inner is web:  # a module that imports cl.server's under the name of an application
+            inner = None
         self.runtime = runtime
         self.inner = inner
+        self._outside = inner if mounted else None
+        self._rest = None if mounted else inner
+        self._web = web
         build = find_build(config, ui)
         self._page = Page(build)
         self._files = Files(config.root, build)
@@ -100,12 +113,15 @@ class ChatApp:
             Route(path, self._endpoint(handler, needs_user), methods=[method])
             for method, path, needs_user, handler in _table(self._files)
         ]
-        self._app: ASGIApp = self._dispatch
+        self._app: ASGIApp = self._serve
+        if web is not None:  # what it has no route for is the chat's
+            web.router.default = self._serve
+            self._app = web
         if config.project.allow_origins:
             from starlette.middleware.cors import CORSMiddleware
 
             self._app = CORSMiddleware(
-                self._dispatch,
+                self._app,
                 allow_origins=config.project.allow_origins,
                 allow_credentials=True,
                 allow_methods=["*"],
@@ -113,14 +129,24 @@ class ChatApp:
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._app(self._under_root_path(scope), receive, send)
-        elif scope["type"] == "lifespan":
+        if scope["type"] == "lifespan":
             from .lifespan import run_lifespan
 
-            await run_lifespan(self.runtime, self.inner, scope, receive, send)
-        elif self.inner is not None:
-            await self.inner(scope, receive, send)
+            inner = self._web if self.inner is None else self.inner
+            await run_lifespan(self.runtime, inner, scope, receive, send)
+            return
+        ours = self._under_root_path(scope)
+        if ours is scope and self._outside is not None:
+            await self._outside(scope, receive, send)
+        else:
+            await self._app(ours, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What comes after cl.server's routes and middleware."""
+        if scope["type"] == "http":
+            await self._dispatch(scope, receive, send)
+        elif self._rest is not None:
+            await self._rest(scope, receive, send)
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1000})
@@ -139,12 +165,12 @@ class ChatApp:
                 scope.update(child)
                 await route.handle(scope, receive, send)
                 return
-        if self.inner is None:
+        if self._rest is None:
             await self._answer_rest(scope, receive, send)
         elif scope["method"] in ("GET", "HEAD") and _wants_page(scope):
             await self._page_if_missing(scope, receive, send)
         else:
-            await self.inner(scope, receive, send)
+            await self._rest(scope, receive, send)
 
     # ---- our routes ----
 
@@ -178,6 +204,8 @@ class ChatApp:
         origin = request.headers.get("origin")
         if request.method in _SAFE or origin is None:
             return
+        if request.scope["path"].endswith(login.FORM_CALLBACK):
+            return  # comes from the provider's page; the state says whose browser it is
         allowed = self.runtime.config.project.allow_origins
         if not origin_allowed(origin, request.headers.get("host", ""), allowed):
             raise HTTPException(403, "Pages of this origin may not use the chat")
@@ -204,7 +232,7 @@ class ChatApp:
             if not missing:
                 await send(message)
 
-        await self.inner(scope, receive, send_found)
+        await self._rest(scope, receive, send_found)
         if missing:
             await self._answer_rest(scope, receive, send)
 

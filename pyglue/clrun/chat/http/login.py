@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from ..auth import cookies, create_jwt, oauth, remember_user, user_of_token
-from ..auth.providers import Provider, find_provider
+from ..auth.providers import find_provider
 from ..auth.tokens import token_of
 from ..config import env
 from ..errors import log_exception, logger
@@ -22,10 +22,16 @@ from .forms import read_form
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..user import User
+    from starlette.requests import Request
+
+    from ..auth.providers import AnyProvider
+    from ..runtime import Runtime
+    from ..user import PersistedUser, User
 
 SESSION_COOKIE = "X-Chainlit-Session-id"
 WRONG = "credentialssignin"
+FORM_PROVIDER = "azure-ad-hybrid"  # whose answer is a form
+FORM_CALLBACK = f"/auth/oauth/{FORM_PROVIDER}/callback"
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -93,22 +99,33 @@ async def set_session_cookie(request: ChatRequest) -> Response:
 
 async def oauth_begin(request: ChatRequest) -> Response:
     """GET /auth/oauth/{provider}: to the provider's own login."""
-    provider = _provider(request)
+    provider = _provider(request.runtime, request.path_params["provider"])
     state = secrets.token_urlsafe(32)
     parameters = provider.authorize_parameters(_callback_url(request, provider), state)
     url = provider.url("authorize")
     response = RedirectResponse(url + ("&" if "?" in url else "?") + urlencode(parameters), 307)
-    cookies.set_state(request, response, state)
+    cookies.set_state(request, response, state, from_form=provider.name == FORM_PROVIDER)
     return response
 
 
 async def oauth_end(request: ChatRequest) -> Response:
     """GET /auth/oauth/{provider}/callback: the provider sends the user back."""
-    provider, query = _provider(request), request.query_params
-    if "error" in query:
-        return RedirectResponse(
-            _page(request, f"/login?error={quote(query['error'], safe='')}"), 307
-        )
+    return await _end(request, _provider(request.runtime, request.path_params["provider"]))
+
+
+async def oauth_end_by_form(request: ChatRequest) -> Response:
+    """POST: the same, by a form that the provider's page sends."""
+    provider = _provider(request.runtime, FORM_PROVIDER)
+    return await _end(request, provider, await read_form(request))
+
+
+async def _end(
+    request: ChatRequest, provider: AnyProvider, form: dict[str, str] | None = None
+) -> Response:
+    query: Any = request.query_params if form is None else form
+    if "error" in query:  # 303: the form is not sent again
+        where = _page(request, f"/login?error={quote(query['error'], safe='')}")
+        return RedirectResponse(where, 307 if form is None else 303)
     code, state = query.get("code"), query.get("state")
     if not code or not state:
         raise HTTPException(400, "Missing code or state")
@@ -120,7 +137,8 @@ async def oauth_end(request: ChatRequest) -> Response:
         found = await oauth.fetch_user(provider, code, _callback_url(request, provider))
     except oauth.OAuthError as error:
         logger.error("OAuth login at %s failed: %s", provider.name, error)
-        return RedirectResponse(_page(request, "/login?error=oauthcallback"), 307)
+        where = _page(request, "/login?error=oauthcallback")
+        return RedirectResponse(where, 307 if form is None else 303)
     chosen = await _call(
         request,
         "oauth_callback",
@@ -136,15 +154,16 @@ async def oauth_end(request: ChatRequest) -> Response:
     return response
 
 
-def _provider(request: ChatRequest) -> Provider:
-    _require(request, "oauth_callback", "No oauth_callback is defined")
-    provider = find_provider(request.path_params["provider"])
+def _provider(runtime: Runtime, name: str) -> AnyProvider:
+    if not runtime.callbacks.has("oauth_callback"):
+        raise HTTPException(400, "No oauth_callback is defined")
+    provider = find_provider(name)
     if provider is None:
-        raise HTTPException(404, f"Provider {request.path_params['provider']} not found")
+        raise HTTPException(404, f"Provider {name} not found")
     return provider
 
 
-def _callback_url(request: ChatRequest, provider: Provider) -> str:
+def _callback_url(request: ChatRequest, provider: AnyProvider) -> str:
     """Where the provider sends the user: it must be the same both times."""
     base = (env("URL") or os.environ.get("OAUTH_REDIRECT_BASE") or "").rstrip("/")
     if not base:
@@ -152,7 +171,7 @@ def _callback_url(request: ChatRequest, provider: Provider) -> str:
     return base + _page(request, f"/auth/oauth/{quote(provider.name, safe='')}/callback")
 
 
-def _page(request: ChatRequest, path: str) -> str:
+def _page(request: Request, path: str) -> str:
     return request.scope.get("root_path", "") + path
 
 
@@ -177,14 +196,25 @@ async def _call(request: ChatRequest, name: str, *args: Any) -> Any:
 
 
 async def _logged_in(request: ChatRequest, user: User | None) -> Response:
-    response = JSON({"success": True})
+    return await log_in(request, user)
+
+
+async def log_in(
+    request: Request, user: User | PersistedUser | None, redirect: bool = False
+) -> Response:
+    """The answer that makes this user the browser's. 401 for none."""
+    response: Response = JSON({"success": True})
+    if redirect:
+        response = RedirectResponse(_page(request, "/login/callback?success=True"), 302)
     await _set_token(request, response, user)
     return response
 
 
-async def _set_token(request: ChatRequest, response: Response, user: User | None) -> None:
+async def _set_token(
+    request: Request, response: Response, user: User | PersistedUser | None
+) -> None:
     identifier = getattr(user, "identifier", None)
-    if not identifier or not isinstance(identifier, str):
+    if user is None or not identifier or not isinstance(identifier, str):
         raise HTTPException(401, WRONG)
     known = await remember_user(user)
     try:
