@@ -355,15 +355,32 @@ static int on_ws_open(clr_wlink_t *link, const clr_frame_t *frame)
 
 /* ---- frames of a call ---- */
 
-static int on_body(clr_asgi_call_t *call, const clr_frame_t *frame, clr_reader_t *r)
+static int take_body(clr_asgi_call_t *call, const clr_frame_t *frame, clr_str_t body)
 {
-    clr_str_t body = clr_read_str(r);
-    if (clr_reader_done(r) != 0)
-        return CLR_EPROTO;
     if (!call)
         return 0;
     return call->is_websocket ? CLR_EPROTO
                               : clr_asgi_http_body(call, body, frame->flags & CLR_FRAME_END);
+}
+
+static int on_body(clr_asgi_call_t *call, const clr_frame_t *frame, clr_reader_t *r)
+{
+    clr_str_t body = clr_read_str(r);
+    return clr_reader_done(r) == 0 ? take_body(call, frame, body) : CLR_EPROTO;
+}
+
+/* Whoever it was for, it is counted, since the gateway waits for that. */
+static int on_piece(clr_wlink_t *link, clr_asgi_call_t *call, const clr_frame_t *frame,
+                    clr_reader_t *r)
+{
+    uint32_t at = clr_read_u32(r), length = clr_read_u32(r);
+    clr_str_t body = clr_arena_piece(link->arena, at, length);
+    if (clr_reader_done(r) != 0 || body.n == 0)
+        return CLR_EPROTO;
+    int status = take_body(call, frame, body);
+    clr_page_count_copy(link->page);
+    link->copied += body.n;
+    return status;
 }
 
 static int on_window(clr_asgi_call_t *call, clr_reader_t *r)
@@ -418,12 +435,14 @@ static int on_ws_gone(clr_asgi_call_t *call, clr_reader_t *r)
     return 0;
 }
 
-static int on_call_frame(clr_asgi_call_t *call, const clr_frame_t *frame)
+static int on_call_frame(clr_wlink_t *link, clr_asgi_call_t *call, const clr_frame_t *frame)
 {
     clr_reader_t r = clr_reader(frame->payload);
     switch (frame->type) {
     case CLR_FRAME_HTTP_BODY:
         return on_body(call, frame, &r);
+    case CLR_FRAME_HTTP_PIECE:
+        return on_piece(link, call, frame, &r);
     case CLR_FRAME_HTTP_WINDOW:
         return on_window(call, &r);
     case CLR_FRAME_HTTP_GONE:
@@ -445,7 +464,7 @@ int clr_asgi_frame(clr_wlink_t *link, const clr_frame_t *frame)
         return on_ws_open(link, frame);
     clr_asgi_call_t *call = clr_idmap_get(&link->asgi.calls, frame->stream);
     Py_XINCREF((PyObject *)call);
-    int status = on_call_frame(call, frame);
+    int status = on_call_frame(link, call, frame);
     Py_XDECREF((PyObject *)call);
     return status;
 }
@@ -465,7 +484,7 @@ void clr_asgi_done(clr_wlink_t *link, clr_event_t *event, PyObject *result)
         clr_asgi_http_end(call, error);
     Py_XDECREF(error);
     call->is_over = true;
-    Py_CLEAR(call->piece);
+    clr_asgi_http_drop(call);
     clr_buf_deinit(&call->in);
     call->in_from = call->in_count = call->unread = 0;
     clr_asgi_wake(call, WAIT_RECEIVE);
@@ -542,7 +561,7 @@ static void call_dealloc(PyObject *self)
     call_clear(self);
     Py_CLEAR(call->method);
     Py_CLEAR(call->path);
-    Py_CLEAR(call->piece);
+    clr_asgi_http_drop(call);
     Py_CLEAR(call->reason);
     clr_buf_deinit(&call->in);
     clr_type_free(self);

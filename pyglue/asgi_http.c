@@ -26,13 +26,24 @@ static PyObject *request_message(const clr_asgi_consts_t *n, PyObject *body, boo
 /* What is there of the body, as bytes. */
 static PyObject *take_piece(clr_asgi_call_t *call)
 {
-    PyObject *body = call->piece;
-    call->piece = NULL;
-    if (!body && call->in.n > 0) {
-        body = PyBytes_FromStringAndSize(call->in.p, (Py_ssize_t)call->in.n);
-        clr_buf_deinit(&call->in);
+    if (call->piece_count > 0) {
+        PyObject *first = call->pieces[0];
+        call->piece_count--;
+        for (unsigned i = 0; i < call->piece_count; i++)
+            call->pieces[i] = call->pieces[i + 1];
+        return first;
     }
-    return body ? body : Py_NewRef(call->st->asgi->no_bytes);
+    if (call->in.n == 0)
+        return Py_NewRef(call->st->asgi->no_bytes);
+    PyObject *body = PyBytes_FromStringAndSize(call->in.p, (Py_ssize_t)call->in.n);
+    clr_buf_deinit(&call->in);
+    return body;
+}
+
+void clr_asgi_http_drop(clr_asgi_call_t *call)
+{
+    while (call->piece_count > 0)
+        Py_DECREF(call->pieces[--call->piece_count]);
 }
 
 /* The body will come only if someone asks for it. */
@@ -57,20 +68,28 @@ int clr_asgi_http_receive(clr_asgi_call_t *call, PyObject **result)
         *result = disconnect_message(n);
         return *result ? 1 : -1;
     }
-    bool is_there = call->piece || call->in.n > 0 || call->in_end;
+    bool is_there = call->piece_count > 0 || call->in.n > 0 || call->in_end;
     if (call->in_done || !is_there) {
         ask_to_continue(call);
         return 0;
     }
     PyObject *body = take_piece(call);
     size_t size = body ? (size_t)PyBytes_Size(body) : 0;
-    bool more = !call->in_end || call->in.n > 0;
+    bool more = !call->in_end || call->piece_count > 0 || call->in.n > 0;
     call->in_done = !more;
     call->unread -= size;
     if (!call->in_end)
         clr_asgi_take(call, size);
     *result = request_message(n, body, more);
     return *result ? 1 : -1;
+}
+
+/* Whether what came becomes a bytes of its own; else it is joined with its neighbours. */
+static bool stands_alone(const clr_asgi_call_t *call, clr_str_t body)
+{
+    if (call->in.n > 0 || call->piece_count == CLR_ASGI_PIECES)
+        return false;
+    return call->piece_count == 0 || body.n >= CLR_ASGI_PIECE_MIN;
 }
 
 int clr_asgi_http_body(clr_asgi_call_t *call, clr_str_t body, bool end)
@@ -80,14 +99,16 @@ int clr_asgi_http_body(clr_asgi_call_t *call, clr_str_t body, bool end)
     call->in_end = end;
     call->in_continue &= !end && body.n == 0;
     call->unread += body.n;
-    if (call->piece || call->in.n > 0) {
-        clr_buf_append_str(&call->in, body);
-    } else if (body.n > 0) {
-        call->piece = PyBytes_FromStringAndSize(body.p, (Py_ssize_t)body.n);
-        if (!call->piece) {
+    if (body.n > 0 && stands_alone(call, body)) {
+        PyObject *piece = PyBytes_FromStringAndSize(body.p, (Py_ssize_t)body.n);
+        if (piece) {
+            call->pieces[call->piece_count++] = piece;
+        } else {
             clr_asgi_abort(call, CLR_STR("out of memory"));
             PyErr_Clear();
         }
+    } else {
+        clr_buf_append_str(&call->in, body);
     }
     if (end || body.n > 0)
         clr_asgi_wake(call, WAIT_RECEIVE);

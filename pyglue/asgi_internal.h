@@ -125,6 +125,11 @@ typedef enum clr_asgi_ws_state {
     WS_CLOSED,
 } clr_asgi_ws_state_t;
 
+/* Pieces of a body that wait for the application and that are not joined, since it would be another
+ * copy; how large those are that follow another. */
+#define CLR_ASGI_PIECES    4
+#define CLR_ASGI_PIECE_MIN (16u << 10)
+
 typedef struct clr_asgi_call {
     PyObject_HEAD clr_wlink_t *link; /* owned until the stream is closed and the application over */
     clr_state_t *st;
@@ -140,7 +145,8 @@ typedef struct clr_asgi_call {
     uint8_t http_minor;
 
     /* What came and was not taken yet. */
-    PyObject *piece;  /* of a body: bytes, the first of them */
+    PyObject *pieces[CLR_ASGI_PIECES]; /* of a body: bytes, the first of them */
+    uint8_t piece_count;
     clr_buf_t in;     /* what follows; of a WebSocket: u8 binary, u32 length, bytes, and so on */
     size_t in_from;   /* before here it was taken */
     size_t in_count;  /* messages in there */
@@ -237,6 +243,9 @@ CLR_NODISCARD int clr_asgi_http_send(clr_asgi_call_t *call, clr_asgi_message_t t
 
 /* More of the body came. 0 or CLR_EPROTO. */
 CLR_NODISCARD int clr_asgi_http_body(clr_asgi_call_t *call, clr_str_t body, bool end);
+
+/* Drops what the application did not take of the body. */
+void clr_asgi_http_drop(clr_asgi_call_t *call);
 
 /* The application has ended; error is the exception it raised, borrowed, or NULL. */
 void clr_asgi_http_end(clr_asgi_call_t *call, PyObject *error);

@@ -489,6 +489,7 @@ int clr_incoming_frame(clr_wlink_t *link, const clr_frame_t *frame)
         return on_transport(link, frame);
     case CLR_FRAME_HTTP_REQUEST:
     case CLR_FRAME_HTTP_BODY:
+    case CLR_FRAME_HTTP_PIECE:
     case CLR_FRAME_HTTP_WINDOW:
     case CLR_FRAME_HTTP_GONE:
     case CLR_FRAME_HTTP_FILE_DONE:

@@ -280,7 +280,7 @@ static ssize_t read_some(clr_wlink_t *link)
         n = link->loop
                 ? recv(link->fd, link->in.p + link->in.n, link->in.cap - link->in.n, MSG_DONTWAIT)
                 : clr_page_receive(link->fd, link->in.p + link->in.n, link->in.cap - link->in.n,
-                                   &link->page);
+                                   &link->page, &link->arena);
     while (n < 0 && errno == EINTR);
     if (n > 0) {
         link->in.n += (size_t)n;
@@ -299,9 +299,9 @@ typedef struct clr_turn {
     size_t need; /* of the frame that is not whole yet */
 } clr_turn_t;
 
-static bool is_over(clr_turn_t *turn)
+static bool is_over(const clr_wlink_t *link, clr_turn_t *turn)
 {
-    if (++turn->frames >= CLR_WLINK_BATCH)
+    if (++turn->frames >= CLR_WLINK_BATCH || link->copied >= CLR_WLINK_COPIED)
         return true;
     return turn->frames % 16 == 0 && clr_clock_now_ns() >= turn->deadline;
 }
@@ -329,7 +329,7 @@ static bool dispatch_read(clr_wlink_t *link, clr_turn_t *turn)
             return true;
         }
         link->taken += costs;
-        if (is_over(turn) && link->in_from < link->in.n)
+        if (is_over(link, turn) && link->in_from < link->in.n)
             return false;
     }
     return true;
@@ -347,6 +347,7 @@ static void run_turn(clr_wlink_t *link)
 {
     uint64_t now = clr_clock_now_ns();
     clr_turn_t turn = {.deadline = now + CLR_WLINK_TURN_NS};
+    link->copied = 0;
     atomic_store_explicit(&link->batch_began, now, memory_order_relaxed);
     for (;;) {
         if (!dispatch_read(link, &turn)) {

@@ -107,6 +107,7 @@ static void link_dealloc(PyObject *self)
     clr_buf_deinit(&link->out);
     clr_buf_deinit(&link->scratch);
     clr_page_drop(link->page);
+    clr_arena_unmap(link->arena);
     clr_type_free(self);
 }
 

@@ -61,6 +61,8 @@
       "may the client move? Stream is its session, or any socket of it; answer IDLE")              \
     X(27, DROP, G, "",                                                                             \
       "the client is another worker's now; no handler is told. Stream as for MOVE")                \
+    X(28, HTTP_PIECE, G, "u32 at, u32 length",                                                     \
+      "HTTP_BODY whose bytes lie in the arena (link/arena.h): copy and count them")                \
     X(32, REFRESH, G, "u32 number", "files of the app were saved: load it anew; answer REFRESHED") \
     X(64, HELLO, W, "u32 version, u32 pid, str python, str clrun", "first frame of a worker")      \
     X(65, SERVER, W, "u16 server, json",                                                           \
@@ -134,7 +136,7 @@ enum clr_frame_flag {
     CLR_FRAME_BINARY = 1,   /* EIO_MESSAGE, EIO_SEND, WS_MESSAGE, WS_SEND: the bytes are not text */
     CLR_FRAME_ACK = 2,      /* SIO_SEND, SIO_EMIT: the client's ack comes back as SIO_ACK */
     CLR_FRAME_VOLATILE = 4, /* SIO_SEND, SIO_EMIT: drop rather than queue */
-    CLR_FRAME_END = 8,      /* HTTP_REQUEST, _BODY, _START, _DATA, _FILE: the body is complete */
+    CLR_FRAME_END = 8, /* HTTP_REQUEST, _BODY, _PIECE, _START, _DATA, _FILE: the body is complete */
     CLR_FRAME_CONTINUE = 16, /* HTTP_REQUEST: the client waits for 100 Continue */
     CLR_FRAME_TRAILERS = 32, /* HTTP_START: HTTP_TRAILERS ends the response, not END */
     CLR_FRAME_TURN = 64, /* SIO_CONNECT, _RESUME, _EVENT: the client's next waits for SIO_NEXT */

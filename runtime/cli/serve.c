@@ -22,6 +22,7 @@
 #include "gateway/admin.h"
 #include "gateway/eio_server.h"
 #include "gateway/http_conn.h"
+#include "gateway/loans.h"
 #include "supervisor/develop.h"
 #include "supervisor/notify.h"
 #include "supervisor/pool.h"
@@ -524,6 +525,7 @@ static int serve_on_loop(serve_t *s)
 {
     clr_gateway_options_t options = gateway_options(s);
     clr_gateway_init(&s->gw, &s->loop, &options);
+    clr_loans_open(&s->gw);
     uint32_t connections = clr_limits_connections(s->open_files, (unsigned)s->options->workers,
                                                   (uint64_t)s->options->max_connections);
     s->notify = clr_notify_open(&s->loop);

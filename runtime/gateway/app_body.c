@@ -1,12 +1,19 @@
 /* app_body.c: a request's body on its way to the worker. */
 #include "base/assert.h"
 #include "gateway/app_internal.h"
+#include "gateway/loans.h"
 
 static void send_piece(clr_app_request_t *r, clr_str_t piece, bool end)
 {
-    clr_write_str(
-        clr_worker_begin(r->worker, CLR_FRAME_HTTP_BODY, end ? CLR_FRAME_END : 0, r->handle),
-        piece);
+    uint32_t at;
+    uint8_t flags = end ? CLR_FRAME_END : 0;
+    if (clr_loans_lend(r->worker, piece, &at)) {
+        clr_buf_t *out = clr_worker_begin(r->worker, CLR_FRAME_HTTP_PIECE, flags, r->handle);
+        clr_buf_append_le(out, at, 4);
+        clr_buf_append_le(out, piece.n, 4);
+    } else {
+        clr_write_str(clr_worker_begin(r->worker, CLR_FRAME_HTTP_BODY, flags, r->handle), piece);
+    }
     clr_worker_end(r->worker);
     r->untaken += (uint32_t)piece.n;
     r->end_sent = end;
@@ -25,6 +32,11 @@ void clr_app_drop_kept(clr_app_request_t *r)
 static bool is_last(const clr_exchange_t *x)
 {
     return !x->head->chunked && x->received_ == x->head->content_length;
+}
+
+void clr_app_send_more(clr_app_request_t *r, clr_str_t piece)
+{
+    send_piece(r, piece, is_last(r->x));
 }
 
 static bool has_worker(const clr_app_request_t *r)
@@ -46,7 +58,7 @@ void clr_app_on_body(clr_exchange_t *x, clr_str_t piece)
     }
     clr_app_drop_kept(r);
     if (r->body.n == 0 && r->untaken < CLR_REQUEST_WINDOW)
-        send_piece(r, piece, is_last(x));
+        clr_app_send_more(r, piece);
     else
         clr_buf_append_str(&r->body, piece);
     clr_app_update_reading(r);

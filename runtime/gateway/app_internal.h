@@ -108,6 +108,9 @@ clr_app_name_t clr_app_name(const clr_app_request_t *r);
 void clr_app_on_body(clr_exchange_t *x, clr_str_t piece);
 void clr_app_on_end(clr_exchange_t *x);
 
+/* More of the body, which just came, to the worker that has the request. */
+void clr_app_send_more(clr_app_request_t *r, clr_str_t piece);
+
 /* The worker took so much. */
 CLR_NODISCARD int clr_app_take(clr_app_request_t *r, uint32_t bytes);
 

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "gateway/affinity.h"
 #include "gateway/app_internal.h"
+#include "gateway/loans.h"
 #include "proto/json.h"
 
 #define LOG "app"
@@ -201,8 +202,16 @@ static void write_body(clr_app_request_t *r, clr_buf_t *out, clr_str_t more)
     clr_buf_append_str(out, more);
 }
 
-static void send_request(clr_app_request_t *r, clr_worker_t *w, clr_str_t more)
+/* What came last is worth a frame of its own, for it need not be copied (loans.h). */
+static bool goes_apart(const clr_worker_t *w, clr_str_t more)
 {
+    return more.n >= CLR_LOANS_MIN && clr_loans_are_open(w);
+}
+
+static void send_request(clr_app_request_t *r, clr_worker_t *w, clr_str_t last)
+{
+    bool is_apart = goes_apart(w, last);
+    clr_str_t more = is_apart ? CLR_STR_EMPTY : last;
     uint8_t type = r->is_websocket ? CLR_FRAME_WS_OPEN : CLR_FRAME_HTTP_REQUEST, flags = 0;
     if (!r->is_websocket)
         flags = (uint8_t)((r->complete ? CLR_FRAME_END : 0) |
@@ -221,7 +230,9 @@ static void send_request(clr_app_request_t *r, clr_worker_t *w, clr_str_t more)
         write_body(r, out, more);
     clr_exchange_encode_request(r->x, r->is_websocket ? CLR_TRANSPORT_WEBSOCKET : 0, out);
     clr_worker_end(w);
-    if (more.n > 0) {
+    if (is_apart)
+        clr_app_send_more(r, last);
+    if (last.n > 0) {
         r->split = 1;
         clr_app_drop_kept(r);
     }

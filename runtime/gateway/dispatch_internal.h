@@ -1,5 +1,5 @@
-/* dispatch_internal.h: what worker.c and dispatch.c share: the record of a worker and the list of
- * all.
+/* dispatch_internal.h: what worker.c, dispatch.c and loans.c share: the record of a worker and the
+ * list of all.
  *
  * Threads:  the loop's.
  * Lifetime: as dispatch.h says.
@@ -11,6 +11,7 @@
 #include "gateway/outbox.h"
 #include "gateway/refresh.h"
 #include "gateway/worker_health.h"
+#include "link/arena.h"
 
 struct clr_worker {
     clr_list_t node_;
@@ -30,6 +31,7 @@ struct clr_worker {
     bool congested;
     clr_health_t *health; /* NULL: nobody watches it */
     clr_outbox_t outbox;
+    clr_lane_t lane;     /* what it has of the arena (loans.h) */
     clr_list_t sessions; /* clr_eio_session_t.node_ */
     clr_timer_t recheck;
     clr_list_t requests; /* clr_app_request_t.node_ */

@@ -6,6 +6,7 @@
 #include "gateway/app_request.h"
 #include "gateway/dispatch.h"
 #include "gateway/http_conn.h"
+#include "gateway/loans.h"
 #include "gateway/pools.h"
 #include "gateway/router.h"
 #include "gateway/ws_conn.h"
@@ -28,6 +29,7 @@ void clr_gateway_deinit(clr_gateway_t *gw)
 {
     CLR_ASSERT(clr_gateway_is_idle(gw));
     clr_dispatch_deinit(gw);
+    clr_loans_close(gw);
     clr_affinity_free(gw->affinity);
     clr_app_requests_free(gw->app);
     clr_router_clear(gw);

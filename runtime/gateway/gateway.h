@@ -66,6 +66,7 @@ struct clr_gateway {
     struct clr_affinity *affinity; /* keys and their workers (affinity.h) */
     struct clr_dispatch *dispatch; /* workers, credit and queues (dispatch.h) */
     struct clr_app_requests *app;  /* requests that the application answers (app_request.h) */
+    struct clr_loans *loans;       /* what workers have of the arena (loans.h); NULL: no arena */
     struct clr_refresh *refresh;   /* new code in workers that go on (refresh.h); NULL: none */
 };
 

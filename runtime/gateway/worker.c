@@ -10,6 +10,7 @@
 #include "gateway/dispatch_internal.h"
 #include "gateway/eio_server.h"
 #include "gateway/eio_session.h"
+#include "gateway/loans.h"
 #include "gateway/migrate.h"
 #include "gateway/worker_frames.h"
 
@@ -271,6 +272,7 @@ static void on_down(int reason, void *ctx)
     clr_worker_t *w = ctx;
     w->state = CLR_WORKER_GONE;
     w->reason = reason;
+    clr_loans_end(w);
     clr_timer_stop(&w->recheck);
     clr_list_t sessions;
     clr_list_take(&sessions, &w->sessions);
@@ -294,7 +296,7 @@ static void on_link_closed(void *ctx)
     free(w);
 }
 
-/* CONFIG, and the page along with it. */
+/* CONFIG, and the page and the arena along with it. */
 static int send_config(clr_worker_t *w, int link_fd, clr_str_t config)
 {
     int fd;
@@ -303,7 +305,7 @@ static int send_config(clr_worker_t *w, int link_fd, clr_str_t config)
     size_t begun = clr_frame_begin(&frame, CLR_FRAME_CONFIG, 0, 0);
     clr_write_str(&frame, config);
     clr_frame_end(&frame, begun);
-    int rc = clr_page_send(link_fd, clr_buf_str(&frame), fd);
+    int rc = clr_page_send(link_fd, clr_buf_str(&frame), fd, clr_loans_fd(w->gw));
     clr_buf_deinit(&frame);
     if (fd >= 0)
         close(fd);

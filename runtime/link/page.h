@@ -1,10 +1,11 @@
 /* page.h: a little memory that gateway and worker share beside the link. In it the worker counts
  * the creditable frames that it has begun to handle, one store a frame, so that the gateway knows
  * after any death, SIGKILL too, which frames nobody has seen: those may go to another worker, all
- * others may not.
+ * others may not. It also counts the pieces of bodies that it copied from the arena (arena.h).
  *
- * The gateway makes the page and sends its descriptor along with the first bytes of the link; the
- * worker maps it and closes the descriptor. A worker without one counts for itself alone.
+ * The gateway makes the page and sends its descriptor, and the arena's, along with the first bytes
+ * of the link; the worker maps them and closes the descriptors. A worker without a page counts for
+ * itself alone.
  *
  * Threads:  one writer (the worker) and one reader.
  * Lifetime: clr_page_make() or clr_page_take() … clr_page_drop(). Its size is sealed, so that no
@@ -21,19 +22,20 @@
 
 typedef struct clr_page {
     _Atomic uint64_t begun;
+    _Atomic uint64_t copied;
 } clr_page_t;
 
 /* The gateway's end. *fd is owned, and to be sent and closed; -1, with a page that nobody shares,
  * where the system has no such memory. */
 clr_page_t *clr_page_make(int *fd);
 
-/* Writes the link's first bytes with the descriptor, if it is not -1. The socket's buffer is empty.
- * 0 or negative. */
-CLR_NODISCARD int clr_page_send(int link_fd, clr_str_t bytes, int fd);
+/* Writes the link's first bytes with the descriptor, if it is not -1, and then the arena's, if that
+ * is not. The socket's buffer is empty. 0 or negative. */
+CLR_NODISCARD int clr_page_send(int link_fd, clr_str_t bytes, int fd, int arena_fd);
 
-/* The worker's end: recv() without waiting, which also takes the descriptor if one comes along and
- * replaces *page by the page it stands for. */
-ssize_t clr_page_receive(int link_fd, char *out, size_t n, clr_page_t **page);
+/* The worker's end: recv() without waiting. It also takes the descriptors if they come along:
+ * replaces *page by the page that the first stands for, and sets *arena (clr_arena_map()). */
+ssize_t clr_page_receive(int link_fd, char *out, size_t n, clr_page_t **page, const char **arena);
 
 /* A page that nobody shares. */
 clr_page_t *clr_page_private(void);
@@ -49,4 +51,16 @@ static inline void clr_page_begin(clr_page_t *page)
 static inline uint64_t clr_page_begun(const clr_page_t *page)
 {
     return atomic_load_explicit(&page->begun, memory_order_acquire);
+}
+
+/* One more piece was copied, and is not looked at again. */
+static inline void clr_page_count_copy(clr_page_t *page)
+{
+    uint64_t copied = atomic_load_explicit(&page->copied, memory_order_relaxed);
+    atomic_store_explicit(&page->copied, copied + 1, memory_order_release);
+}
+
+static inline uint64_t clr_page_copied(const clr_page_t *page)
+{
+    return atomic_load_explicit(&page->copied, memory_order_acquire);
 }

@@ -115,7 +115,7 @@ int clr_loop_init(clr_loop_t *loop)
     clr_wheel_init(&loop->wheel, uv_now(&loop->uv));
     loop->wheel_due_ = NOT_ARMED;
     loop->read_buf_size = CLR_LOOP_READ_SIZE;
-    loop->read_buf = clr_xmalloc(loop->read_buf_size);
+    loop->read_buf = loop->own_read_buf_ = clr_xmalloc(loop->read_buf_size);
 
     /* None of these can fail: they only link the handle into the loop. */
     err |= uv_prepare_init(&loop->uv, &loop->flush_handle_);
@@ -140,8 +140,8 @@ void clr_loop_deinit(clr_loop_t *loop)
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     int err = uv_loop_close(&loop->uv);
     CLR_ASSERT(err == 0); /* EBUSY: the owner of a handle did not close it */
-    free(loop->read_buf);
-    loop->read_buf = NULL;
+    free(loop->own_read_buf_);
+    loop->read_buf = loop->own_read_buf_ = NULL;
 }
 
 void clr_loop_run(clr_loop_t *loop)
@@ -154,6 +154,11 @@ void clr_loop_run(clr_loop_t *loop)
 void clr_loop_set_spin(clr_loop_t *loop, unsigned limit_us)
 {
     clr_spin_init(&loop->spin_, limit_us * UINT64_C(1000));
+}
+
+void clr_loop_read_into(clr_loop_t *loop, char *buf)
+{
+    loop->read_buf = buf ? buf : loop->own_read_buf_;
 }
 
 void clr_loop_saw_input(clr_loop_t *loop)

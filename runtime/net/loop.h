@@ -53,6 +53,7 @@ typedef struct clr_loop {
     char http_date_[CLR_HTTP_DATE_SIZE];
     char *read_buf; /* shared by all reads of this loop: consumed before the callback returns */
     size_t read_buf_size; /* CLR_LOOP_READ_SIZE */
+    char *own_read_buf_;
 } clr_loop_t;
 
 #define CLR_LOOP_READ_SIZE (256u << 10)
@@ -68,6 +69,10 @@ void clr_loop_stop(clr_loop_t *loop);
 /* How long the loop may poll before it sleeps, where that pays (base/spin.h); 0, as at first: not
  * at all. Not while it runs. */
 void clr_loop_set_spin(clr_loop_t *loop, unsigned limit_us);
+
+/* Has later reads go to this memory, of CLR_LOOP_READ_SIZE bytes; NULL: to the loop's own. For who
+ * keeps what was read last. */
+void clr_loop_read_into(clr_loop_t *loop, char *buf);
 
 /* A socket had something to read; streams call it. */
 void clr_loop_saw_input(clr_loop_t *loop);

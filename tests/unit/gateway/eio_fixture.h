@@ -8,7 +8,7 @@
 #include "gateway/dispatch.h"
 #include "gateway/eio_server.h"
 #include "gateway/eio_session.h"
-#include "link/page.h"
+#include "link/arena.h"
 
 #define SOCKETIO_SERVER                                                                            \
     "{\"kind\":\"socketio\",\"path\":\"/socket.io\",\"ping_interval_ms\":25000,"                   \
@@ -25,7 +25,8 @@ typedef struct fake {
     clr_buf_t in;
     size_t taken; /* bytes of the frame returned last */
     clr_buf_t out;
-    clr_page_t *page; /* where a worker counts the frames that it began */
+    clr_page_t *page;  /* where a worker counts the frames that it began */
+    const char *arena; /* NULL: the gateway has no loans */
     bool gone;
     int gone_reason;
     bool is_ready;
@@ -200,7 +201,7 @@ CLR_UNUSED static void fake_attach(fake_t *f, unsigned number)
     EXPECT_EQ(clr_worker_attach(&f->w, &gw, fds[1], number, CLR_STR("{}"), &fake_ops, f), 0);
     f->page = clr_page_private();
     loopback_turn(&loop);
-    ssize_t n = clr_page_receive(f->fd, clr_buf_reserve(&f->in, 1024), 1024, &f->page);
+    ssize_t n = clr_page_receive(f->fd, clr_buf_reserve(&f->in, 1024), 1024, &f->page, &f->arena);
     EXPECT(n > 0);
     f->in.n += (size_t)n;
     fake_expect(f, CLR_FRAME_CONFIG);
@@ -227,6 +228,7 @@ CLR_UNUSED static void fake_close(fake_t *f)
     close(f->fd);
     fake_wait_gone(f);
     clr_page_drop(f->page);
+    clr_arena_unmap(f->arena);
     clr_buf_deinit(&f->in);
     clr_buf_deinit(&f->out);
 }

@@ -11,8 +11,9 @@
 static void run_worker(int fd, int count)
 {
     char bytes[64];
+    const char *arena = NULL;
     clr_page_t *page = clr_page_private();
-    while (clr_page_receive(fd, bytes, sizeof(bytes), &page) < 0)
+    while (clr_page_receive(fd, bytes, sizeof(bytes), &page, &arena) < 0)
         continue;
     for (int i = 0; i < count; i++)
         clr_page_begin(page);
@@ -25,7 +26,7 @@ TEST(count_outlives_a_killed_worker)
     clr_page_t *page = clr_page_make(&fd);
     EXPECT(fd >= 0);
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    EXPECT_EQ(clr_page_send(ends[0], CLR_STR("first"), fd), 0);
+    EXPECT_EQ(clr_page_send(ends[0], CLR_STR("first"), fd, -1), 0);
     EXPECT_EQ(clr_page_begun(page), 0);
     pid_t pid = fork();
     if (pid == 0)
@@ -53,10 +54,12 @@ TEST(bytes_come_without_a_page_too)
     int ends[2];
     char bytes[64];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    EXPECT_EQ(clr_page_send(ends[0], CLR_STR("first"), -1), 0);
+    EXPECT_EQ(clr_page_send(ends[0], CLR_STR("first"), -1, -1), 0);
     clr_page_t *page = clr_page_private(), *before = page;
-    EXPECT_EQ(clr_page_receive(ends[1], bytes, sizeof(bytes), &page), 5);
+    const char *arena = NULL;
+    EXPECT_EQ(clr_page_receive(ends[1], bytes, sizeof(bytes), &page, &arena), 5);
     EXPECT(page == before);
+    EXPECT(!arena);
     clr_page_begin(page);
     EXPECT_EQ(clr_page_begun(page), 1);
     clr_page_drop(page);
