@@ -69,10 +69,25 @@ async def window(value):
         await cl.send_window_message({"answer": value["ask"]})
 
 
+@cl.on_audio_start
+async def audio_start():
+    return True
+
+
+@cl.on_audio_chunk
+async def audio_chunk(chunk):
+    await cl.context.emitter.send_audio_chunk({"track": "t", "mimeType": chunk.mimeType, "data": chunk.data})
+
+
+@cl.on_audio_end
+async def audio_end():
+    await cl.Message("heard").send()
+
+
 @cl.on_message
 async def on_message(message):
     command, _, rest = message.content.partition(" ")
-    await DOES[command](rest, message)
+    await DOES.get(command, unknown)(rest, message)
 
 
 async def stream(rest, message):
@@ -209,6 +224,10 @@ async def call(rest, message):
 
 async def fail(rest, message):
     raise ValueError("it went wrong")
+
+
+async def unknown(rest, message):
+    await cl.Message("what?").send()
 
 
 async def command_of(rest, message):
