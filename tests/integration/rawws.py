@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import struct
 
 from harness import scaled
@@ -36,9 +37,18 @@ class RawWebSocket:
         self.reserved = 0
 
     @classmethod
-    async def open(cls, server, path="/socket.io/", query="", headers="", **socket_options):
-        """headers: further lines of the handshake."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, **socket_options)
+    async def open(
+        cls, server, path="/socket.io/", query="", headers="", unread=None, **socket_options
+    ):
+        """headers: further lines of the handshake. unread: about as many bytes are taken from the
+        network before they are read."""
+        plain = socket.socket()
+        if unread:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, unread)
+            socket_options["limit"] = unread
+        plain.connect(("127.0.0.1", server.port))
+        plain.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=plain, **socket_options)
         writer.write(
             f"GET {path}?EIO=4&transport=websocket{query} HTTP/1.1\r\nHost: x\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"

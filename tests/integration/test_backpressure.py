@@ -1,7 +1,6 @@
 """A client that does not read costs a bounded amount; an app that blocks costs no connection."""
 
 import asyncio
-import socket
 
 from harness import scaled
 from rawws import TEXT, RawWebSocket, frame
@@ -17,18 +16,7 @@ def resident_kib(pid):
 
 async def stalled(server, query=""):
     """A client that has connected and reads nothing more. Returns (websocket, sid)."""
-    plain = socket.socket()
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    plain.connect(("127.0.0.1", server.port))
-    plain.setblocking(False)
-    reader, writer = await asyncio.open_connection(sock=plain, limit=4096)
-    writer.write(
-        f"GET /socket.io/?EIO=4&transport=websocket{query} HTTP/1.1\r\nHost: x\r\n"
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-    )
-    await reader.readuntil(b"\r\n\r\n")
-    ws = RawWebSocket(reader, writer)
+    ws = await RawWebSocket.open(server, query=query, unread=4096)
     ws.send(frame(TEXT, "40"))
     joined = (await ws.texts(2))[1]
     return ws, joined.split('"sid":"')[1].split('"')[0]
