@@ -206,17 +206,15 @@ export const scripts = {
     chat.emit('update_message', { ...closing, end: now() });
     await chat.stream('Thought through.', 0);
   },
-  /** `long 100 400 5`: a hundred questions and answers, then 400 tokens, one each 5 ms. */
+  /** `long 100`: a hundred questions and answers at once. */
   async long(chat, text) {
-    const [, before, tokens, ms] = text.split(' ').map(Number);
-    for (let i = 0; i < before; i++) {
+    for (let i = 0; i < Number(text.split(' ')[1]); i++) {
       const question = step('user_message', { name: 'User', output: `Question ${i}?` });
       const run = step('run', { name: 'on_message', parentId: question.id, end: now() });
       chat.emit('new_message', question);
       chat.emit('new_message', run);
       chat.emit('new_message', step('assistant_message', { parentId: run.id, output: MARKDOWN.slice(0, 900) }));
     }
-    await chat.stream(Array.from({ length: tokens }, (_, i) => `word${i} ${i % 40 === 39 ? '\n\n' : ''}`).join(''), ms);
   },
   async files(chat, _text, refs) {
     await chat.stream(`Got ${refs.length} file`, 1);

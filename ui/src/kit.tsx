@@ -110,7 +110,7 @@ interface MenuProps {
 
 function MenuBox({ trigger, children, side = 'bottom' }: MenuProps) {
   return (
-    <DropdownMenu.Root>
+    <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content className="menu" side={side} align="start" sideOffset={6} collisionPadding={8}>

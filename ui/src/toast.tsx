@@ -26,7 +26,8 @@ function dismiss(id: number) {
 
 function show(kind: Kind, text: unknown) {
   const id = ++last;
-  change([...notices, { id, kind, text: String(text) }].slice(-MOST));
+  const others = notices.filter((notice) => notice.text !== String(text) || notice.kind !== kind); // once is enough
+  change([...others, { id, kind, text: String(text) }].slice(-MOST));
   window.setTimeout(() => dismiss(id), SHOWN_MS);
 }
 

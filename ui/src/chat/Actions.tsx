@@ -3,10 +3,11 @@ import { useState } from 'react';
 
 import { Icon } from '../icon';
 import { Button } from '../kit';
-import { useChat } from './context';
+import { useChat, useLoading } from './context';
 
 export function Actions({ actions }: { actions: IAction[] }) {
-  const { onAction, loading, asked } = useChat();
+  const { onAction, asked } = useChat();
+  const loading = useLoading();
   const [busy, setBusy] = useState<string>();
   if (!actions.length) return null;
   const run = (action: IAction) => {

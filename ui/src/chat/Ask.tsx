@@ -78,11 +78,10 @@ function AskFile({ ask }: { ask: IAsk }) {
         accept={acceptOf(spec.accept)}
         onChange={(event) => void send([...(event.target.files ?? [])])}
       />
-      <span>
+      <span className="what">
         {t('chat.fileUpload.dragDrop')}
         {spec.max_size_mb && (
           <span className="soft">
-            {' '}
             {t('chat.fileUpload.sizeLimit')} {megabytes(spec.max_size_mb)}
           </span>
         )}

@@ -19,7 +19,7 @@ import { toast } from '../toast';
 import { ConnectionBanner, RefreshNotice } from './Banner';
 import { useBridge } from './bridge';
 import { Composer } from './Composer';
-import { ChatContext, feature } from './context';
+import { ChatContext, feature, useChat } from './context';
 import { useExtras } from './extras';
 import { useFrame } from './frame';
 import { Nodes } from './Messages';
@@ -77,11 +77,12 @@ function lastAnswer(steps: IStep[]): IStep | undefined {
 /** The only part that every token draws anew. */
 function Conversation({ interacted }: { interacted: boolean }) {
   const t = useText();
+  const { config } = useChat();
   const shown = useFrame(useRecoilValue(messagesState));
   const empty = shown.length === 0 || (!interacted && shown.every((step) => !step.steps?.length && !step.output));
   return (
     <>
-      {empty && <Welcome />}
+      {empty ? <Welcome /> : <h1 className="unseen">{config.ui.name}</h1>}
       <Log steps={shown} label={t('navigation.header.chat')} />
     </>
   );

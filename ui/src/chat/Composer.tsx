@@ -7,7 +7,7 @@ import { useText } from '../i18n';
 import { IconButton } from '../kit';
 import { Ask } from './Ask';
 import { Commands, matching, Modes, SLASH_LIST, SlashList, useCommand } from './Commands';
-import { useChat } from './context';
+import { useChat, useLoading } from './context';
 import { Favorites } from './Favorites';
 import { FilePicker, Uploads, useDropped } from './Files';
 import { useSend } from './send';
@@ -49,7 +49,8 @@ function useBox(text: string, free: boolean): RefObject<HTMLTextAreaElement> {
 
 /** Opens the last message that was sent for a change. */
 function useEditLast() {
-  const { config, loading, setEditing } = useChat();
+  const { config, setEditing } = useChat();
+  const loading = useLoading();
   return useRecoilCallback(
     ({ snapshot }) =>
       () => {
@@ -164,7 +165,7 @@ interface SendProps {
 
 function SendOrStop({ canStop, sendable, onSend }: SendProps) {
   const t = useText();
-  const { loading } = useChatData();
+  const loading = useLoading();
   const { stopTask } = useChatInteract();
   if (loading && canStop) {
     return (

@@ -49,7 +49,8 @@ function same(a: Props, b: Props): boolean {
 
 function Avatar({ step }: { step: IStep }) {
   const { config, assistant } = useChat();
-  const icon = step.metadata?.icon as string | undefined;
+  const own = step.name === assistant.name && !config.ui.default_avatar_file_url ? assistant.icon : undefined;
+  const icon = (step.metadata?.icon as string | undefined) ?? own;
   if (step.isError) return <CircleAlert className="avatar error" aria-hidden />;
   if (icon) {
     return (
@@ -59,8 +60,7 @@ function Avatar({ step }: { step: IStep }) {
     );
   }
   const named = (step.metadata?.avatarName as string | undefined) ?? step.name;
-  const own = step.name === assistant.name ? assistant.icon : undefined;
-  const src = config.ui.default_avatar_file_url || own || `${ENDPOINT}/avatars/${encodeURIComponent(named || 'default')}`;
+  const src = config.ui.default_avatar_file_url || `${ENDPOINT}/avatars/${encodeURIComponent(named || 'default')}`;
   return <img className="avatar" src={rooted(src)} alt="" />;
 }
 

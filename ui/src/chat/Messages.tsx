@@ -2,7 +2,7 @@
 // show, since the client library makes new nodes (and changes old ones) at every token.
 import type { IStep } from '@chainlit/react-client';
 
-import { useChat } from './context';
+import { useChat, useLoading } from './context';
 import { Message } from './Message';
 import { Step } from './Step';
 
@@ -21,7 +21,7 @@ function lastAnswer(steps: IStep[]): IStep | undefined {
 }
 
 function Run({ run }: { run: IStep }) {
-  const { loading } = useChat();
+  const loading = useLoading();
   const open = loading && !run.end && !run.isError;
   const children = run.steps ?? [];
   const streams = children.some((child) => child.streaming);

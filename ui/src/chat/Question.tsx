@@ -7,7 +7,7 @@ import { useText } from '../i18n';
 import { Button, IconButton } from '../kit';
 import { CopyButton } from '../markdown/Code';
 import { Markdown } from '../markdown/Markdown';
-import { feature, useChat } from './context';
+import { feature, useChat, useLoading } from './context';
 
 /** What someone wrote. */
 export function Question({ step, output }: { step: IStep; output: string }) {
@@ -37,7 +37,7 @@ export function Question({ step, output }: { step: IStep; output: string }) {
 
 function Tools({ step, output }: { step: IStep; output: string }) {
   const t = useText();
-  const { config, readOnly, loading, setEditing, onFavorite } = useChat();
+  const { config, readOnly, setEditing, onFavorite } = useChat();
   const favorite = step.metadata?.favorite === true;
   return (
     <div className="tools">
@@ -52,7 +52,7 @@ function Tools({ step, output }: { step: IStep; output: string }) {
         </IconButton>
       )}
       {config.features.edit_message && !readOnly && (
-        <IconButton label={t('chat.messages.actions.edit')} disabled={loading} onClick={() => setEditing(step.id)}>
+        <IconButton label={t('chat.messages.actions.edit')} onClick={() => setEditing(step.id)}>
           <Pencil />
         </IconButton>
       )}
@@ -62,7 +62,9 @@ function Tools({ step, output }: { step: IStep; output: string }) {
 
 function Editor({ text, onDone }: { text: string; onDone: (text: string | undefined) => void }) {
   const t = useText();
+  const loading = useLoading();
   const [value, setValue] = useState(text);
+  const sendable = !loading && value.trim() !== '';
   const box = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
     box.current?.focus();
@@ -72,7 +74,7 @@ function Editor({ text, onDone }: { text: string; onDone: (text: string | undefi
     if (event.key === 'Escape') onDone(undefined);
     if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
       event.preventDefault();
-      if (value.trim()) onDone(value);
+      if (sendable) onDone(value);
     }
   };
   return (
@@ -87,7 +89,7 @@ function Editor({ text, onDone }: { text: string; onDone: (text: string | undefi
       />
       <div className="row end">
         <Button onClick={() => onDone(undefined)}>{t('common.actions.cancel')}</Button>
-        <Button look="main" disabled={!value.trim()} onClick={() => onDone(value)}>
+        <Button look="main" disabled={!sendable} onClick={() => onDone(value)}>
           {t('chat.input.actions.send')}
         </Button>
       </div>

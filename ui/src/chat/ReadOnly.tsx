@@ -18,7 +18,6 @@ export function ReadOnly({ path }: { path: string }) {
         config,
         elements: grouped((data?.elements ?? []) as IMessageElement[]),
         actions: new Map(),
-        loading: false,
         readOnly: true,
         asked: undefined,
         assistant: { name: config.ui.name, icon: undefined },

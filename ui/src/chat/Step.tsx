@@ -7,7 +7,7 @@ import { useText } from '../i18n';
 import { Icon } from '../icon';
 import { Code } from '../markdown/Code';
 import { Markdown } from '../markdown/Markdown';
-import { useChat } from './context';
+import { useChat, useLoading } from './context';
 
 const Text = memo(function Text({ text, language }: { text: string; language: string | undefined }) {
   return language ? <Code code={text} language={language} /> : <Markdown text={text} />;
@@ -23,8 +23,9 @@ interface Props {
 /** A step: one line that opens to what went in and came out. */
 export function Step({ step, output, input, children }: Props) {
   const t = useText();
-  const { loading, elements, readOnly } = useChat();
-  const running = Boolean(step.start) && !step.end && !step.isError && loading && !readOnly;
+  const { elements } = useChat();
+  const loading = useLoading();
+  const running = Boolean(step.start) && !step.end && !step.isError && loading;
   const [open, setOpen] = useState(Boolean(step.defaultOpen));
   const collapses = Boolean((step as { autoCollapse?: boolean }).autoCollapse);
   useEffect(() => {

@@ -5,7 +5,6 @@ import { useRecoilValue } from 'recoil';
 import { useText } from '../i18n';
 import { Icon } from '../icon';
 import { Markdown } from '../markdown/Markdown';
-import { rooted } from '../route';
 import { useTheme } from '../theme';
 import { useChat } from './context';
 import { useSend } from './send';
@@ -39,7 +38,11 @@ export function Welcome() {
   const starters = profile?.starters?.length ? profile.starters : (config.starters ?? []);
   return (
     <div className="welcome">
-      <img className="logo" src={profile?.icon ? rooted(profile.icon) : api.getLogoEndpoint(shown, config.ui.logo_file_url)} alt="" />
+      {profile?.icon ? (
+        <Icon name={profile.icon} />
+      ) : (
+        <img className="logo" src={api.getLogoEndpoint(shown, config.ui.logo_file_url)} alt="" />
+      )}
       <h1>{config.ui.name}</h1>
       {profile?.markdown_description ? (
         <Markdown text={profile.markdown_description} />

@@ -1,6 +1,7 @@
 // What every message of a chat needs to know; the same object as long as nothing of it changes.
-import type { IAction, IChainlitConfig, IMessageElement, IStep } from '@chainlit/react-client';
+import { loadingState, type IAction, type IChainlitConfig, type IMessageElement, type IStep } from '@chainlit/react-client';
 import { createContext, useContext } from 'react';
+import { useRecoilValue } from 'recoil';
 
 /** Rates a run: 1 well, 0 badly, undefined takes it back. */
 export type Rate = (run: IStep, value: 0 | 1 | undefined, comment?: string) => Promise<void>;
@@ -9,7 +10,6 @@ export interface Chat {
   config: IChainlitConfig;
   elements: Map<string, IMessageElement[]>; // by the step they belong to
   actions: Map<string, IAction[]>;
-  loading: boolean;
   readOnly: boolean;
   /** The action ids that an open question allows. */
   asked: Set<string> | undefined;
@@ -31,6 +31,12 @@ export function useChat(): Chat {
   const chat = useContext(ChatContext);
   if (!chat) throw new Error('outside of a chat');
   return chat;
+}
+
+/** Is the app at work? Not in the context, whose every change draws every message anew. */
+export function useLoading(): boolean {
+  const { readOnly } = useChat();
+  return useRecoilValue(loadingState) && !readOnly;
 }
 
 export function grouped<T extends { id: string; forId: string }>(items: T[]): Map<string, T[]> {

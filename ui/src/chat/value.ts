@@ -105,7 +105,7 @@ function useShow(): Chat['onElement'] {
 export function useChatValue(): Chat | undefined {
   const { config } = useConfig();
   const { user } = useAuth();
-  const { loading, askUser } = useChatData();
+  const { askUser } = useChatData();
   const elements = useRecoilValue(elementState);
   const actions = useRecoilValue(actionState);
   const profile = useRecoilValue(chatProfileState);
@@ -122,7 +122,6 @@ export function useChatValue(): Chat | undefined {
       config,
       elements: byStep,
       actions: actionsByStep,
-      loading,
       readOnly: false,
       asked: keys && new Set(keys),
       assistant: { name: config.ui.name, icon: config.chatProfiles.find((one) => one.name === profile)?.icon },
@@ -134,5 +133,5 @@ export function useChatValue(): Chat | undefined {
       onFavorite: hasFavorites ? setFavorite : undefined,
       onElement,
     };
-  }, [config, profile, byStep, actionsByStep, loading, askUser, user, editing, hasFavorites, setFavorite, onAction, onEdit, rate, onElement]);
+  }, [config, profile, byStep, actionsByStep, askUser, user, editing, hasFavorites, setFavorite, onAction, onEdit, rate, onElement]);
 }
