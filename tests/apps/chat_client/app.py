@@ -4,12 +4,16 @@ With CLRUN_TEST_LOGIN set people log in, each with their name as password, and t
 """
 
 import asyncio
+import base64
 import os
 
 import clrun as cl
 from clrun.chat.input_widget import Select, Slider, Switch, Tab
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+PNG = base64.b64decode(  # one dot
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGPQ"
+    "mlsPAAI7AUeIcAz1AAAAAElFTkSuQmCC"
+)
 gates = {}
 
 if os.environ.get("CLRUN_TEST_LOGIN"):
