@@ -1,7 +1,7 @@
 """Types of the C module _clrun; see pyglue/README.md for what its parts do."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -71,6 +71,9 @@ class Server:
 
         Done when the message is queued; it waits only while too much is queued already.
         """
+    def _stream_token(
+        self, sid: str, id: str, token: str, is_sequence: bool, is_input: bool, /
+    ) -> Awaitable[None]: ...
     def send(
         self,
         data: Any,
@@ -94,6 +97,7 @@ class Server:
     def _kick(self, sid: str, namespace: str, /) -> bool: ...
     def _drop(self, sid: str, namespace: str, /) -> None: ...
     def _rooms(self, sid: str, namespace: str, /) -> list[Room]: ...
+    def _check_move(self, sid: str, namespace: str, /) -> None: ...
     def _session(self, sid: str, namespace: str, /) -> dict[str, Any]: ...
     def _save_session(
         self, sid: str, session: dict[str, Any], namespace: str, saved: bytes | None, /

@@ -30,6 +30,43 @@ static uint64_t stream_of(const clr_session_t *session)
     return 0;
 }
 
+/* Asks a server that has a method _leaves(sid): it may save now what its client needs elsewhere, or
+ * return False, when the client is not idle for it, and call _check_move() later. It must not
+ * disconnect anybody. */
+static bool server_agrees(clr_socket_t *s)
+{
+    PyObject *server = (PyObject *)s->space->host->app;
+    PyObject *leaves = PyObject_GetAttrString(server, "_leaves");
+    if (!leaves) {
+        PyErr_Clear();
+        return true;
+    }
+    PyObject *result = PyObject_CallFunctionObjArgs(leaves, s->sid, NULL);
+    if (!result)
+        clr_report(s->session->link, "Exception while client %U went to another worker", s->sid);
+    bool agrees = result != Py_False;
+    Py_XDECREF(result);
+    Py_DECREF(leaves);
+    return agrees;
+}
+
+static bool servers_agree(clr_session_t *session)
+{
+    bool agree = true;
+    PyObject *pending = clr_err_take();
+    session->refs++;
+    clr_list_each(node, &session->sockets)
+    {
+        clr_socket_t *s = clr_container_of(node, clr_socket_t, node);
+        if (s->state == CLR_SOCKET_CONNECTED && !server_agrees(s))
+            agree = false;
+    }
+    clr_session_unref(session);
+    if (pending)
+        clr_err_give(pending);
+    return agree;
+}
+
 static void send_idle(clr_session_t *session, bool idle)
 {
     clr_wlink_t *link = session->link;
@@ -45,7 +82,7 @@ static void send_idle(clr_session_t *session, bool idle)
 
 void clr_moves_check(clr_session_t *session)
 {
-    if (!session->wants_move || !is_idle(session))
+    if (!session->wants_move || !is_idle(session) || !servers_agree(session))
         return;
     session->wants_move = false;
     send_idle(session, true);
@@ -83,7 +120,7 @@ int clr_moves_frame(clr_wlink_t *link, const clr_frame_t *frame)
         drop_all(s->session);
         return 0;
     }
-    bool idle = is_idle(s->session);
+    bool idle = is_idle(s->session) && servers_agree(s->session);
     s->session->wants_move = !idle;
     send_idle(s->session, idle);
     return 0;

@@ -251,6 +251,17 @@ static PyObject *server_save_session(PyObject *self, PyObject *const *args, Py_s
     Py_RETURN_TRUE;
 }
 
+/* _check_move(sid, namespace): what made _leaves(sid) return False has changed. */
+static PyObject *server_check_move(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (check_args(nargs, 2, "_check_move(sid, namespace)") < 0)
+        return NULL;
+    clr_socket_t *s = socket_of(self, args[0], args[1]);
+    if (s)
+        clr_moves_check(s->session);
+    Py_RETURN_NONE;
+}
+
 /* _ask(sid, namespace[, saved]): see clr_saved_ask() */
 static PyObject *server_ask(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -436,6 +447,7 @@ static PyMethodDef server_methods[] = {
     {"_rooms", CLR_METHOD(server_rooms), CLR_FAST, NULL},
     {"_session", CLR_METHOD(server_session), CLR_FAST, NULL},
     {"_save_session", CLR_METHOD(server_save_session), CLR_FAST, NULL},
+    {"_check_move", CLR_METHOD(server_check_move), CLR_FAST, NULL},
     {"_ask", CLR_METHOD(server_ask), CLR_FAST, NULL},
     {"_environ", CLR_METHOD(server_environ), CLR_FAST, NULL},
     {"_transport", CLR_METHOD(server_transport), CLR_FAST, NULL},

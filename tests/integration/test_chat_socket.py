@@ -21,6 +21,7 @@ class Page:
         self.transports = transports
         self.session_id = str(uuid.uuid4())
         self.events = []
+        self.headers = {}
         self.asked = None  # what answers the open question
         self._news = asyncio.Event()
         self._client = None
@@ -39,7 +40,11 @@ class Page:
 
         auth = {"sessionId": self.session_id, "clientType": "webapp", "userEnv": "{}", **auth}
         await client.connect(
-            self.server.url, socketio_path="/ws/socket.io", transports=self.transports, auth=auth
+            self.server.url,
+            socketio_path="/ws/socket.io",
+            transports=self.transports,
+            auth=auth,
+            headers=dict(self.headers),
         )
         self._client = client
         await client.emit("connection_successful")

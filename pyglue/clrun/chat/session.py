@@ -18,7 +18,7 @@ from .user_session import RESERVED, refresh
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from .answers import OpenAsk
     from .config import Config
@@ -73,7 +73,7 @@ class BaseSession:
         self.mcp_sessions: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.messages: list[Message] = []
-        self.pending_writes: list[Callable[[], Awaitable[Any]]] = []
+        self.pending_writes: list[Callable[[], Coroutine[Any, Any, Any]]] = []
         self._writes = Lane(MOST_WRITES, _on_store_error)
         self._unfinished: Unfinished | None = None
         self.emitter: BaseEmitter = self._make_emitter()
@@ -195,6 +195,7 @@ class Session(BaseSession):
         self.restored = False
         self.to_clear = False
         self.loading = False
+        self.is_awaited = False  # at_rest() is
         self.busy = 0  # how many pieces of work show as loading
         self.ask: OpenAsk | None = None
         self.call: OpenAsk | None = None
@@ -266,6 +267,23 @@ class Session(BaseSession):
         for lane in list(self._lanes.values()):
             await lane.idle()
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Nothing is being done or stored."""
+        return not self.current_tasks and self._writes.task is None
+
+    async def at_rest(self) -> None:
+        """Returns when it is at rest, also of what was begun meanwhile."""
+        self.is_awaited = True
+        try:
+            while not self.is_at_rest:
+                if tasks := self.current_tasks:
+                    await asyncio.wait(tasks)
+                    await asyncio.sleep(0)  # for what waits behind them
+                await self._writes.idle()
+        finally:
+            self.is_awaited = False
+
     # ---- its end ----
 
     def close(self) -> None:
@@ -307,7 +325,7 @@ class SessionStore:
 
     def add(self, session: Session) -> None:
         self._by_id[session.id] = session
-        self._by_sid[session.sid] = session
+        self._by_sid[session.last_sid] = session
 
     def rebind(self, session: Session, sid: str) -> None:
         """The session's client is back, with this socket."""
@@ -374,11 +392,15 @@ class SessionStore:
                     self.sweep_later()
 
     async def finish(self) -> None:
-        """The process ends: all that is being stored is, and no file stays."""
+        """The process ends: all that is being stored is, and no file stays.
+
+        Who has not left is with another worker by now, with these files.
+        """
         for session in self:
             await _leave_servers(session)
             await session.stored()
-            await self._runtime.files.remove(session)
+            if not session.is_connected:
+                await self._runtime.files.remove(session)
 
 
 async def _leave_servers(session: Session) -> None:

@@ -42,6 +42,29 @@ class ChatServer(AsyncServer):
         )
         self.callbacks = Callbacks()
         self.handlers = handlers(runtime)
+        self._runtime = runtime
+
+    def _leaves(self, sid: str) -> bool:
+        """Whether the client may go to another worker (_clrun asks): its session goes along.
+
+        Not before the chat is at rest: then it is asked again.
+        """
+        session = self._runtime.sessions.by_sid(sid)
+        if session is None:
+            return True
+        if session.is_at_rest:
+            from .moving import pack
+
+            saved = pack(session)
+            self._save_session(sid, saved, "/", self._saver.dumps(saved))
+            return True
+        if not session.is_awaited:
+            background(self._rest(session, sid))
+        return False
+
+    async def _rest(self, session: Session, sid: str) -> None:
+        await session.at_rest()
+        self._check_move(sid, "/")
 
 
 def _origins(runtime: Runtime) -> Any:
@@ -108,9 +131,15 @@ def _connect_handler(runtime: Runtime) -> Callable[..., Any]:
         missing = [k for k in runtime.config.project.user_env or () if k not in fields["user_env"]]
         if missing:
             raise exceptions.ConnectionRefusedError(f"Missing user environment: {missing[0]}")
-        runtime.sessions.add(
-            Session(sid=sid, user=user, token=token, environ=environ, runtime=runtime, **fields)
+        session = Session(
+            sid=sid, user=user, token=token, environ=environ, runtime=runtime, **fields
         )
+        saved = await runtime.server.get_session(sid)
+        if saved:  # it comes from another worker
+            from .moving import unpack
+
+            unpack(session, saved)
+        runtime.sessions.add(session)
 
     return connect
 

@@ -113,7 +113,7 @@ def test_the_thread_whose_user_wrote_last_is_the_first(data):
     ada = data.user("ada")
     for id in ("t1", "t2", "t3"):
         data.thread(id, ada)
-    data.create_step(step("s-1", "t2", type="user_message"))
+    data.create_step(step("s-1", "t2", type="user_message", createdAt=None))
     data.create_step(step("s-2", "t1"))  # an answer moves nothing
     data.update_thread("t1", metadata={"looked": "at"})
     assert data.listed(ada)[0] == ["t2", "t3", "t1"]

@@ -103,7 +103,7 @@ class DatabaseLayer(BaseDataLayer):
         steps = await self._database.fetch(sql.STEPS, thread_id)
         elements = await self._database.fetch(sql.ELEMENTS, thread_id)
         thread["steps"] = [sql.step_of(step) for step in steps]
-        thread["elements"] = [await self._element(element) for element in elements]
+        thread["elements"] = [{**await self._element(element)} for element in elements]
         return thread
 
     async def get_thread_author(self, thread_id: str) -> str:
@@ -143,7 +143,8 @@ class DatabaseLayer(BaseDataLayer):
     async def create_step(self, step_dict: StepDict) -> None:
         await self.update_step(step_dict)
         if step_dict.get("type") == "user_message":
-            await self._database.execute(sql.TOUCH, utc_now(), step_dict["threadId"])
+            said_at = step_dict.get("createdAt") or utc_now()
+            await self._database.execute(sql.TOUCH, said_at, step_dict["threadId"])
 
     async def update_step(self, step_dict: StepDict) -> None:
         """Metadata that does not mention "favorite" leaves it as it is."""

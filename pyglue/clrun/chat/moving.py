@@ -1,0 +1,73 @@
+"""A session that goes with its client to another worker, while this one lives: at a deploy.
+
+The page notices nothing, so the session there has to be the same one. What of it can be pickled
+goes along, key by key; what cannot is left behind, as it is when a worker dies. The gateway keeps the
+bytes, at most 1 MiB for each client, so messages that are too many stay behind as well: the oldest.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from .errors import logger
+from .user_session import RESERVED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .session import Session
+
+_KEY = "clrun-chat"
+_MOST = 900_000  # bytes
+_FIELDS = (
+    *("thread_id", "thread_id_to_resume", "chat_profile", "language", "chat_settings"),
+    *("has_first_interaction", "chat_started", "files", "files_spec"),
+)
+
+
+def pack(session: Session) -> dict[str, Any]:
+    """What the server saves with the client."""
+    left = _MOST
+    data = {}
+    for key, value in session.data.items():
+        text = None if key in RESERVED else _pickled(f"user_session[{key!r}]", value)
+        if text is not None and len(text) <= left:
+            left -= len(text)
+            data[key] = text
+    messages: list[bytes] = []
+    for message in reversed(session.messages):
+        text = _pickled("a message", message.to_dict()) or b""
+        left -= len(text) + 1
+        if left < 0:
+            break
+        messages.append(text)
+    fields = {name: getattr(session, name) for name in _FIELDS}
+    return {_KEY: {"fields": fields, "data": data, "messages": messages[::-1]}}
+
+
+def unpack(session: Session, saved: dict[str, Any]) -> None:
+    """Make this new session the one that was packed."""
+    from .context import enter
+    from .message import Message
+
+    packed = saved.get(_KEY)
+    if packed is None:
+        return
+    for name, value in packed["fields"].items():
+        setattr(session, name, value)
+    for key, text in packed["data"].items():
+        try:
+            session.data[key] = pickle.loads(text)
+        except Exception as error:
+            logger.warning("user_session[%r] did not come along: %s", key, error)
+    enter(session)
+    steps = [pickle.loads(text) for text in packed["messages"] if text]
+    session.messages[:] = [Message.from_dict(step) for step in steps]
+
+
+def _pickled(key: str, value: Any) -> bytes | None:
+    try:
+        return pickle.dumps(value, 5)
+    except Exception as error:
+        logger.info("%s stays behind: %s", key, error)
+        return None
