@@ -5,6 +5,8 @@ import {
   resumeThreadErrorState,
   sideViewState,
   useChatData,
+  useChatInteract,
+  useChatSession,
   type IStep,
 } from '@chainlit/react-client';
 import { ArrowDown } from 'lucide-react';
@@ -14,7 +16,7 @@ import { useRecoilCallback, useRecoilState, useRecoilValue } from 'recoil';
 import { SidePanel } from '../elements/SidePanel';
 import { useText } from '../i18n';
 import { IconButton } from '../kit';
-import { go } from '../route';
+import { ENDPOINT, go } from '../route';
 import { toast } from '../toast';
 import { ConnectionBanner, RefreshNotice } from './Banner';
 import { useBridge } from './bridge';
@@ -42,6 +44,33 @@ function useSideElements() {
     setSide(beside.length ? { title: beside.at(-1)!.name, elements: [beside.at(-1)!] } : undefined);
   }, [elements, setSide]);
   return { side, close: () => setSide(undefined) };
+}
+
+/** A thread that is not there, or not theirs, sends people back to a new chat. */
+function useMissingThread() {
+  const t = useText();
+  const { error } = useChatData();
+  const { idToResume } = useChatSession();
+  const { clear } = useChatInteract();
+  const [problem, setProblem] = useRecoilState(resumeThreadErrorState);
+  useEffect(() => {
+    if (!problem) return;
+    toast.error(t('threadHistory.missing'));
+    setProblem(undefined);
+    go('/');
+  }, [problem, setProblem]);
+  useEffect(() => {
+    if (!error || !idToResume) return;
+    // A thread of somebody else's is refused with the connection, which does not say why.
+    fetch(`${ENDPOINT}/project/thread/${idToResume}`, { credentials: 'include' }).then(
+      ({ status }) => {
+        if (status !== 401 && status !== 404) return;
+        setProblem(String(status));
+        clear();
+      },
+      () => undefined, // the server is not there: the banner says so
+    );
+  }, [error, idToResume]);
 }
 
 /** Says the last answer to a screen reader when it is whole, not token by token. */
@@ -106,16 +135,9 @@ export function ChatPage() {
   const { side, close } = useSideElements();
   useBridge();
   useExtras();
-  const [problem, setProblem] = useRecoilState(resumeThreadErrorState);
+  useMissingThread();
   const follows = chat ? feature(chat.config, 'assistant_message_autoscroll', true) : true;
   const { outer, inner, away, toEnd } = useStick(follows);
-
-  useEffect(() => {
-    if (!problem) return;
-    toast.error(problem);
-    setProblem(undefined);
-    go('/');
-  }, [problem, setProblem]);
 
   if (!chat) return null;
   return (

@@ -1,0 +1,123 @@
+// The page against the program: a login, threads that are kept, a broken edit, all under the policy
+// and from the files that it really serves.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { Page } from '@playwright/test';
+
+import { box, expect, log, say, shot, test } from './page';
+import { appOf, built, serve } from './program';
+
+test.skip(!built, 'the program is not built');
+
+async function logIn(page: Page, url: string, name: string) {
+  await page.goto(url);
+  await page.getByLabel('Name or email address').fill(name);
+  await page.getByLabel('Password').fill(name);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await expect(page.getByRole('navigation', { name: 'Conversations' })).toBeVisible();
+}
+
+test('what someone says is kept, found, gone on with, renamed, rated and deleted', async ({ page, browser, errors }) => {
+  const server = await serve(appOf('chat_client'), [], { CLRUN_TEST_LOGIN: '1' });
+  try {
+    await logIn(page, server.url, 'ada');
+    errors.length = 0; // the 401 before the login
+    const list = page.getByRole('navigation', { name: 'Conversations' });
+    await expect(log(page).getByText('welcome Calm')).toBeVisible();
+    await say(page, 'stream one two three');
+    await expect(log(page).getByText('one two three', { exact: true })).toBeVisible();
+    await expect(page).toHaveURL(/\/thread\//);
+    await expect(list.getByRole('link', { name: 'stream one' })).toHaveAttribute('aria-current', 'page');
+    await page.getByRole('button', { name: 'Helpful', exact: true }).click();
+    await page.getByRole('button', { name: 'Add a comment' }).click();
+    await page.getByLabel('What was good').fill('short');
+    await page.getByRole('button', { name: 'Send feedback' }).click();
+    await expect(page.getByText('feedback 1 short')).toBeVisible();
+
+    await page.reload();
+    await expect(log(page).getByText('one two three', { exact: true })).toBeVisible();
+    await expect(page.getByRole('button', { name: 'Helpful', exact: true })).toHaveAttribute('aria-pressed', 'true');
+    await say(page, 'steps');
+    await expect(log(page).getByText('after')).toBeVisible();
+    await page.getByRole('button', { name: 'Used outer' }).click();
+    await page.getByRole('button', { name: 'Used inner' }).click();
+    await expect(log(page).getByText('SELECT')).toBeVisible();
+    await shot(page, 'program');
+
+    await page.getByRole('button', { name: 'New chat' }).click();
+    await expect(log(page).getByText('welcome Calm')).toBeVisible();
+    await say(page, 'ask_action');
+    await page.getByRole('button', { name: 'number 2' }).click();
+    await expect(log(page).getByText('picked 2')).toBeVisible();
+    await expect(list.getByRole('link')).toHaveCount(2);
+    await list.getByRole('searchbox').fill('three');
+    await expect(list.getByRole('link')).toHaveCount(1);
+    await list.getByRole('link').click();
+    await expect(page.getByRole('button', { name: 'Used outer' })).toBeVisible();
+    const kept = page.url();
+
+    await list.getByRole('button', { name: /^More for/ }).click();
+    await page.getByRole('menuitem', { name: 'Rename' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('Counting');
+    await page.getByRole('button', { name: 'Confirm' }).click();
+    await list.getByRole('searchbox').fill('');
+    await expect(list.getByRole('link', { name: 'Counting' })).toBeVisible();
+
+    const other = await browser.newPage();
+    await logIn(other, server.url, 'grace');
+    await other.goto(kept);
+    await expect(other.getByText('not there, or not yours')).toBeVisible();
+    await expect(other).toHaveURL(`${server.url}/`);
+    await expect(log(other).getByText('welcome Calm')).toBeVisible();
+    await expect(other.getByText('one two three')).toHaveCount(0);
+    await other.close();
+
+    await list.getByRole('button', { name: 'More for Counting' }).click();
+    await page.getByRole('menuitem', { name: 'Delete' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await expect(list.getByRole('link')).toHaveCount(1);
+    await page.reload();
+    await expect(list.getByRole('link')).toHaveCount(1);
+  } finally {
+    await page.goto('about:blank'); // it would look for its server
+    await server.stop();
+  }
+});
+
+const APP = `import clrun as cl
+
+@cl.on_message
+async def answer(message):
+    await cl.Message("VERSION " + message.content).send()
+`;
+
+test('a broken edit shows its traceback, and the app goes on', async ({ page }) => {
+  const folder = await mkdtemp(join(tmpdir(), 'clrun-watch-'));
+  const app = join(folder, 'app.py');
+  await writeFile(app, APP.replace('VERSION', 'first'));
+  const server = await serve(app, ['--watch']);
+  try {
+    await page.goto(server.url);
+    await expect(box(page)).toBeEnabled();
+    await say(page, 'one');
+    await expect(log(page).getByText('first one')).toBeVisible();
+    await writeFile(app, 'async def answer(:\n');
+    const notice = page.getByRole('alert');
+    await expect(notice).toContainText('app.py:1');
+    await expect(notice.locator('pre')).toContainText('async def answer(:');
+    await expect(notice.locator('pre')).toContainText(/\^\n\s*SyntaxError/);
+    await shot(page, 'program-broken');
+    await say(page, 'two');
+    await expect(log(page).getByText('first two')).toBeVisible();
+    await writeFile(app, APP.replace('VERSION', 'second'));
+    await expect(notice).toBeHidden();
+    await say(page, 'three');
+    await expect(log(page).getByText('second three')).toBeVisible();
+  } finally {
+    await page.goto('about:blank'); // it would look for its server
+    await server.stop();
+    await rm(folder, { recursive: true });
+  }
+});
