@@ -7,11 +7,12 @@ import os
 import shutil
 import sys
 import uuid
+from pathlib import Path
 
 import aiohttp
 import pytest
 
-from harness import ROOT
+from harness import ROOT, program_path
 from test_chat_socket import page as chat_page
 from test_js_clients import JS, node
 from wire import CONNECT_ERROR, Client, Http
@@ -155,12 +156,27 @@ async def test_fastapi_pages(fastapi):
         assert (await http.request("GET", "/nothing")).status == 404
 
 
-@pytest.mark.seconds(120)
-async def test_chatroom_in_a_browser(chatroom):
+def chromium():
+    """The browser; without one the test is skipped."""
     browser = shutil.which("chromium")
     if browser is None or not (JS / "node_modules" / "playwright-core").is_dir():
         pytest.skip("needs chromium and `npm ci` in tests/integration/js")
-    await node("chatroom.mjs", "talk", chatroom.url, browser, seconds=100)
+    return browser
+
+
+@pytest.mark.seconds(120)
+async def test_chatroom_in_a_browser(chatroom):
+    await node("chatroom.mjs", "talk", chatroom.url, chromium(), seconds=100)
+
+
+@pytest.mark.seconds(120)
+@pytest.mark.parametrize("name", ["rag", "agent-steps", "ask-and-actions"])
+async def test_chat_in_a_browser(clrun, tmp_path, name):
+    browser = chromium()
+    if not (Path(program_path()).parent / "lib" / "clrun" / "ui" / "index.html").is_file():
+        pytest.skip("the build has no page: that needs Node and npm")
+    program = start_chat(clrun, name, tmp_path)
+    await node("examples.mjs", name, program.url, browser, seconds=100)
 
 
 async def test_chat(clrun, tmp_path):
@@ -184,11 +200,16 @@ async def test_chat(clrun, tmp_path):
         assert [action["name"] for action in one.told("action")] == ["louder"]
 
 
+def start_chat(clrun, name, tmp_path):
+    """One of the chats, which leaves its files in tmp_path."""
+    shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".files"))
+    return clrun(tmp_path / name / "app.py", cwd=tmp_path)
+
+
 @contextlib.asynccontextmanager
 async def chat_of(clrun, name, tmp_path):
-    """(program, page) of one of the chats, which leaves its files in tmp_path."""
-    shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".files"))
-    program = clrun(tmp_path / name / "app.py", cwd=tmp_path)
+    """(program, page) of one of the chats."""
+    program = start_chat(clrun, name, tmp_path)
     async with chat_page(program) as one:
         yield program, one
 

@@ -1,35 +1,11 @@
 // The page inside the package chainlit, in a real browser, against the program: node stock.mjs SCENARIO URL CHROMIUM
 import assert from "node:assert/strict";
-import { chromium } from "playwright-core";
+import { open as openPage, seen as text } from "./browser.mjs";
 import { main, proxy } from "./support.mjs";
 
 // What it says for itself: of its accept */*, of its style sheets elsewhere (which are not fetched here).
-const NOISE = /Skipped "\*\/\*"|net::ERR_FAILED/;
-
-async function open(url, executablePath, work) {
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
-  try {
-    const context = await browser.newContext({ locale: "en-US" });
-    context.setDefaultTimeout(20_000 * Number(process.env.CLRUN_TIME_SCALE || 1));
-    await context.route(
-      (address) => address.hostname !== "127.0.0.1",
-      (route) => route.abort(),
-    );
-    const page = await context.newPage();
-    const errors = [];
-    page.on("pageerror", (error) => errors.push(String(error)));
-    page.on("response", (answer) => answer.status() >= 400 && errors.push(`${answer.status()} ${answer.url()}`));
-    page.on("console", (said) => said.type() === "error" && !NOISE.test(said.text()) && errors.push(said.text()));
-    await page.goto(url);
-    await work(page);
-    assert.deepEqual(errors, []);
-  } finally {
-    await browser.close();
-  }
-}
-
-// What is for phones is there as well, hidden.
-const text = (page, wanted) => page.getByText(wanted, { exact: true }).filter({ visible: true }).first().waitFor();
+const noise = /Skipped "\*\/\*"|net::ERR_FAILED/;
+const open = (url, chrome, work) => openPage(url, chrome, work, { noise });
 
 async function say(page, wanted) {
   await page.locator("#chat-input").click();
