@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness import ROOT
 from test_chat_http import SECRET, log_in
 from test_chat_socket import Page
 
@@ -89,8 +90,8 @@ class User:
 
 
 @contextlib.asynccontextmanager
-async def user(server, name):
-    async with contextlib.aclosing(await log_in(server, name)) as browser:
+async def user(server, name, password=None):
+    async with contextlib.aclosing(await log_in(server, name, password)) as browser:
         yield User(server, browser)
 
 
@@ -310,3 +311,25 @@ async def test_workers_begin_at_once_and_share_what_is_stored(start):
         for one in users:
             for _ in range(4):  # whichever worker is asked
                 assert [name for _, name in (await one.threads())[0]] == ["x"]
+
+
+async def test_the_example(clrun, tmp_path):
+    app = ROOT / "examples" / "auth-history" / "app.py"
+    server = clrun(app, env={"CHAINLIT_APP_ROOT": str(tmp_path)})
+    async with user(server, "ada", "lovelace") as ada:
+        async with ada.page() as page:
+            await page.until_text("Hello Ada! Whatever you write goes on your list, and `export` gives you the list as a file.")
+            await answered(page, "buy milk", "1. buy milk")
+            await answered(page, "export", "Here it is.")
+            id = await thread_of(page)
+        await ada.until_stored(id, "Here it is.", elements=1)
+        async with ada.page(thread_id=id) as page:
+            await page.until(lambda: page.told("resume_thread"))
+            (thread,) = page.told("resume_thread")
+            assert said(thread)[-1] == "Welcome back. There is so much on your list: 1."
+            (element,) = thread["elements"]
+            assert (await ada.browser.get(element["url"])).content == b"- buy milk"
+            await answered(page, "buy bread", "2. buy bread")
+    async with httpx.AsyncClient(base_url=server.url) as stranger:
+        wrong = await stranger.post("/login", data={"username": "ada", "password": "turing"})
+        assert wrong.status_code == 401

@@ -22,10 +22,10 @@ def chat(clrun, tmp_path):
     return start
 
 
-async def log_in(program, name):
-    """A browser that is logged in."""
+async def log_in(program, name, password=None):
+    """A browser that is logged in; the name is the password, unless there is another."""
     browser = httpx.AsyncClient(base_url=program.url)
-    answer = await browser.post("/login", data={"username": name, "password": name})
+    answer = await browser.post("/login", data={"username": name, "password": password or name})
     assert answer.json() == {"success": True}
     return browser
 
