@@ -38,7 +38,7 @@ def fastapi(clrun_module):
 
 def test_every_example_is_tested():
     apps = {path.parent.name for path in EXAMPLES.glob("*/app.py")}
-    chats = {"agent-steps", "ask-and-actions", "chat", "rag"}
+    chats = {"agent-steps", "ask-and-actions", "auth-history", "chat", "rag"}
     assert apps == {"chatroom", "echo", "fastapi", *chats}
     assert all((EXAMPLES / name / "README.md").is_file() for name in apps)
 
