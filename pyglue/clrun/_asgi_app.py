@@ -95,7 +95,7 @@ class ASGIApp:
             event = (await receive())["type"]
             hook = self.on_startup if event == "lifespan.startup" else self.on_shutdown
             try:
-                result = hook() if hook is not None else None
+                result: Any = hook() if hook is not None else None
                 if hasattr(result, "__await__"):
                     await result
             except Exception as error:
@@ -166,7 +166,7 @@ def _move_below(server: AsyncServer | EngineServer, mount: str) -> None:
 
 
 def _settings_of(server: AsyncServer | EngineServer) -> Any:
-    return server.eio if hasattr(server, "eio") else server.settings
+    return getattr(server, "eio", None) or getattr(server, "settings")
 
 
 def _name_and_type(entry: Any) -> tuple[str, str | None]:

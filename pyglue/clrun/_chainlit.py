@@ -66,9 +66,11 @@ class Finder:
         if part in _ABSENT:
             raise ModuleNotFoundError(f"there is no {name}: {_ABSENT[part]}", name=name)
         if part in _PACKAGES:
-            return ModuleSpec(name, _PackageLoader(_ours(_PACKAGES[part])), is_package=True)
+            loader: Any = _PackageLoader(_ours(_PACKAGES[part]))
+            return ModuleSpec(name, loader, is_package=True)
         if part in _MODULES:
-            return ModuleSpec(name, _ModuleLoader(_ours(_MODULES[part])))
+            loader = _ModuleLoader(_ours(_MODULES[part]))
+            return ModuleSpec(name, loader)
         return None
 
 

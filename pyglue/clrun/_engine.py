@@ -109,7 +109,8 @@ class EngineServer(EngineServerBase):
 
     @property
     def path(self) -> str:
-        return self.settings.path
+        path: str = self.settings.path
+        return path
 
     # ---- handlers ----
 
@@ -240,13 +241,15 @@ class EngineServer(EngineServerBase):
     # ---- called by _clrun ----
 
     def _declaration(self) -> dict[str, Any]:
-        return self.settings.declaration(on_worker_loss=self._on_worker_loss)
+        told: dict[str, Any] = self.settings.declaration(on_worker_loss=self._on_worker_loss)
+        return told
 
     def _redeclare(self) -> None:
         _registry.redeclare(self)
 
     def _origin_allowed(self, origin: str, environ: dict[str, Any]) -> bool:
-        return self.settings.origin_allowed(origin, environ)
+        allowed: bool = self.settings.origin_allowed(origin, environ)
+        return allowed
 
     async def _run_connect(self, sid: str, environ: dict[str, Any]) -> Any:
         """None or True accepts the client, all else is the body of the refusal.
@@ -268,7 +271,8 @@ class EngineServer(EngineServerBase):
         try:
             result = handler(sid, reason)
         except TypeError as error:
-            if error.__traceback__.tb_next is not None:  # from inside, not from the call
+            trace = error.__traceback__
+            if trace is None or trace.tb_next is not None:  # from inside, not from the call
                 raise
             result = handler(sid)  # it does not take the reason
         if hasattr(result, "__await__"):

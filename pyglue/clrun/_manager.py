@@ -87,12 +87,11 @@ class Environs(Mapping):  # type: ignore[type-arg]
     def _clients(self) -> dict[str, tuple[str, str]]:
         """One (sid, namespace) for each Engine.IO session."""
         server = self._server
-        clients = {}
+        clients: dict[str | None, tuple[str, str]] = {}
         for namespace in server._namespaces():
             for sid in server._sids(namespace):
                 clients[server._eio_sid(sid, namespace)] = (sid, namespace)
-        clients.pop(None, None)
-        return clients
+        return {eio_sid: one for eio_sid, one in clients.items() if eio_sid is not None}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._clients())

@@ -59,7 +59,8 @@ class AsyncNamespace:
         except TypeError as error:
             # A disconnect handler need not take the reason. Only a call that did not fit is tried
             # again: an error from inside the handler has a frame of its own.
-            if event != "disconnect" or error.__traceback__.tb_next is not None:
+            trace = error.__traceback__
+            if event != "disconnect" or trace is None or trace.tb_next is not None:
                 raise
             result = handler(*args[:-1])
         return await result if hasattr(result, "__await__") else result
@@ -76,7 +77,7 @@ class AsyncNamespace:
         ignore_queue: bool = False,
     ) -> None:
         """AsyncServer.emit() in this namespace."""
-        return await self.server.emit(
+        return await self.server.emit(  # type: ignore[no-any-return]
             event,
             data=data,
             to=to,
@@ -98,7 +99,7 @@ class AsyncNamespace:
         ignore_queue: bool = False,
     ) -> None:
         """AsyncServer.send() in this namespace."""
-        return await self.server.send(
+        return await self.server.send(  # type: ignore[no-any-return]
             data,
             to=to,
             room=room,

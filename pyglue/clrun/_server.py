@@ -150,7 +150,8 @@ class AsyncServer(Server):
 
     @property
     def path(self) -> str:
-        return self.eio.path
+        path: str = self.eio.path
+        return path
 
     @property
     def logger(self) -> logging.Logger:
@@ -385,18 +386,20 @@ class AsyncServer(Server):
     # ---- called by _clrun ----
 
     def _declaration(self) -> dict[str, Any]:
-        return self.eio.declaration(
+        told: dict[str, Any] = self.eio.declaration(
             serializer=self._serializer,
             on_worker_loss=self._on_worker_loss,
             async_handlers=self.async_handlers,
             always_connect=self.always_connect,
         )
+        return told
 
     def _redeclare(self) -> None:
         _registry.redeclare(self)
 
     def _origin_allowed(self, origin: str, environ: dict[str, Any]) -> bool:
-        return self.eio.origin_allowed(origin, environ)
+        allowed: bool = self.eio.origin_allowed(origin, environ)
+        return allowed
 
     async def _run_connect(
         self, sid: str, namespace: str, environ: dict[str, Any], auth: Any

@@ -171,7 +171,7 @@ if not TYPE_CHECKING:  # a checker finds the names above
 class _Package(ModuleType):
     """`cl.step` is the decorator, also when the module clrun.chat.step has been imported."""
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: object) -> None:
         if not (isinstance(value, ModuleType) and name in _HOMES):
             super().__setattr__(name, value)
 
@@ -200,11 +200,11 @@ if not TYPE_CHECKING:
         return value
 
 
-def __dir__():
-    return sorted({*globals(), *__all__})
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES, *_SUBMODULES})
 
 
-def _load_env():
+def _load_env() -> None:
     from .dotenv import load_env
 
     load_env()

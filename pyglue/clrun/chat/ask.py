@@ -80,7 +80,8 @@ class AskUserMessage(AskMessageBase):
 
     async def send(self) -> dict[str, Any] | None:
         """The dict of the user's message; its text is under "output"."""
-        return await self._ask("text")
+        answer: dict[str, Any] | None = await self._ask("text")
+        return answer
 
 
 class AskFileMessage(AskMessageBase):
@@ -134,7 +135,7 @@ class AskActionMessage(AskMessageBase):
         """The dict of the pressed button's Action."""
         for action in self.actions:
             await action.send(for_id=self.id)
-        result = None
+        result: dict[str, Any] | None = None
         try:
             result = await self._ask("action", keys=[action.id for action in self.actions])
             return result
@@ -166,7 +167,7 @@ class AskElementMessage(AskMessageBase):
     async def send(self) -> dict[str, Any] | None:
         """The form's props, and whether it was submitted: "submitted"."""
         await self.element.send(for_id=self.id)
-        result = None
+        result: dict[str, Any] | None = None
         try:
             result = await self._ask("element", element_id=self.element.id)
             return result

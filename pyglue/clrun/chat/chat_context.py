@@ -6,7 +6,7 @@ from .context import get_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .message import Message
+    from .message import Message, MessageBase
 
 _ROLES = {"assistant_message": "assistant", "user_message": "user"}
 
@@ -25,7 +25,7 @@ class ChatMessages:
             messages.append(message)
         return message
 
-    def remove(self, message: Message) -> bool:
+    def remove(self, message: MessageBase) -> bool:
         """Take the message out. Whether it was there."""
         messages = get_context().session.messages
         for index, other in enumerate(messages):

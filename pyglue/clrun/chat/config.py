@@ -204,7 +204,7 @@ class Config:
         config = cls() if root is None else cls(root=os.fspath(root))
         for folder in ("", ".chainlit", *TRANSLATIONS):  # before: what is saved while we read counts
             hook.note_settings(os.path.join(config.root, folder))
-        present = (path for name in FILES if (path := Path(config.root, name)).is_file())
+        present = (file for name in FILES if (file := Path(config.root, name)).is_file())
         path = next(present, None)
         if path is None or path.name == "clrun.toml":  # the other kind says all that it wants
             config.features.spontaneous_file_upload = SpontaneousFileUpload(True, ["*/*"], 20, 500)
@@ -260,7 +260,7 @@ class Config:
     def for_profile(self, name: str | None) -> Config:
         """This configuration with what the profile overrides; itself if that is nothing."""
         overrides = self._overrides.get(name or "")
-        if overrides is None:
+        if name is None or overrides is None:
             return self
         if name not in self._by_profile:
             self._by_profile[name] = replace(
@@ -315,7 +315,7 @@ def _fill(settings: Any, table: Any, where: str) -> None:
 
 def _checked(hint: Any, value: Any, present: Any, where: str) -> Any:
     """The value as the field has it. present: what the field has now."""
-    kind = next((one for one in _alternatives(hint) if is_dataclass(one)), None)
+    kind: Any = next((one for one in _alternatives(hint) if is_dataclass(one)), None)
     if kind is not None and isinstance(value, dict):
         inner = kind() if present is None else replace(present)
         _fill(inner, value, where)

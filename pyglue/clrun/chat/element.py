@@ -15,6 +15,7 @@ from .context import get_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import TypedDict
 
     class ElementDict(TypedDict, total=False):
@@ -131,10 +132,11 @@ class Element:
         }
 
     @classmethod
-    def from_dict(cls, data: ElementDict) -> Element:
+    def from_dict(cls, data: Mapping[str, Any]) -> Element:
         """An element from its wire shape; of an unknown type a File."""
-        kinds = {kind.type: kind for kind in (Image, Audio, Video, Plotly, CustomElement)}
-        kind = kinds.get(data.get("type"), File)
+        known: tuple[type[Element], ...] = (Image, Audio, Video, Plotly, CustomElement)
+        kinds = {kind.type: kind for kind in known}
+        kind = kinds.get(data.get("type") or "", File)
         element = object.__new__(kind)
         fields = {
             "thread_id": data.get("threadId"),
@@ -163,7 +165,7 @@ class Element:
     @classmethod
     def of_upload(cls, file: dict[str, Any], for_id: str) -> Element:
         """A file of the session, as its user sent it with a message."""
-        kinds = {"image": Image, "audio": Audio, "video": Video}
+        kinds: dict[str, type[Element]] = {"image": Image, "audio": Audio, "video": Video}
         found = next((kind for word, kind in kinds.items() if word in file["type"]), File)
         return found(
             id=file["id"],

@@ -9,7 +9,7 @@ from .errors import log_exception
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from clrun import AsyncServer
 
@@ -31,16 +31,18 @@ class BaseEmitter:
 
     # ---- steps ----
 
-    async def send_step(self, step_dict: dict[str, Any]) -> None:
+    async def send_step(self, step_dict: Mapping[str, Any]) -> None:
         await self.emit("new_message", step_dict)
 
-    async def update_step(self, step_dict: dict[str, Any]) -> None:
+    async def update_step(self, step_dict: Mapping[str, Any]) -> None:
         await self.emit("update_message", step_dict)
 
-    async def delete_step(self, step_dict: dict[str, Any]) -> None:
+    async def delete_step(self, step_dict: Mapping[str, Any]) -> None:
         await self.emit("delete_message", step_dict)
 
-    async def stream_start(self, step_dict: dict[str, Any], source: Source | None = None) -> None:
+    async def stream_start(
+        self, step_dict: Mapping[str, Any], source: Source | None = None
+    ) -> None:
         """step_dict: streaming, with the first token in its output or input."""
         if source is not None:
             self.session.streams(step_dict["id"], source)
@@ -61,7 +63,7 @@ class BaseEmitter:
 
     # ---- elements and actions ----
 
-    async def send_element(self, element_dict: dict[str, Any]) -> None:
+    async def send_element(self, element_dict: Mapping[str, Any]) -> None:
         await self.emit("element", element_dict)
 
     async def remove_element(self, element_id: str) -> None:
@@ -137,7 +139,7 @@ class BaseEmitter:
         await self.emit("set_sidebar_title", title)
 
     async def set_sidebar_elements(
-        self, elements: list[dict[str, Any]], key: str | None = None
+        self, elements: Sequence[Mapping[str, Any]], key: str | None = None
     ) -> None:
         await self.emit("set_sidebar_elements", {"elements": elements, "key": key})
 
@@ -223,7 +225,8 @@ class Emitter(BaseEmitter):
         if session.sid is None:
             return _nothing()
         server = session.runtime.server
-        return server._stream_token(session.sid, id, token, is_sequence, is_input)
+        sent: Awaitable[None] = server._stream_token(session.sid, id, token, is_sequence, is_input)
+        return sent
 
     async def emit_direct(self, event: str, data: Any) -> None:
         """Send what need not be kept: it was, or is sent anew at each connection."""

@@ -103,7 +103,8 @@ class Upload:
     async def finish(self) -> dict[str, Any]:
         """That was all. Returns its record, as persist() does."""
         await self._write_waiting()
-        await asyncio.to_thread(self._file.close)
+        if self._file is not None:
+            await asyncio.to_thread(self._file.close)
         return _record(self._session, self._id, self._name, self._mime, self._path, self.size)
 
     async def abort(self) -> None:
@@ -115,7 +116,7 @@ class Upload:
 
     async def _write_waiting(self) -> None:
         data, self._waiting, self._waiting_size = b"".join(self._waiting), [], 0
-        if data:
+        if data and self._file is not None:
             await asyncio.to_thread(self._file.write, data)
 
 
@@ -143,8 +144,8 @@ def _delete(path: Path, folder_is_used: bool) -> None:
 
 def _write(target: Path, path: str | os.PathLike[str] | None, data: bytes | None) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if data is None:
-        shutil.copyfile(path, target)
-    else:
+    if data is not None:
         target.write_bytes(data)
+    elif path is not None:
+        shutil.copyfile(path, target)
     return target.stat().st_size

@@ -63,9 +63,10 @@ def check_references(references: Any) -> list[str]:
     if not isinstance(references, list) or len(references) > MOST_ATTACHED:
         raise InvalidEventError("The files of a message must be a list.")
     ids = [item.get("id") if isinstance(item, dict) else None for item in references]
-    if not all(isinstance(item, str) for item in ids):
+    known = [item for item in ids if isinstance(item, str)]
+    if len(known) < len(ids):
         raise InvalidEventError("Each file of a message must have an id.")
-    return ids
+    return known
 
 
 async def take_message(

@@ -182,20 +182,21 @@ class DatePicker(InputWidget):
         high, self.max_date = _day(self.max_date)
         if low and high and low > high:
             raise ValueError("min_date is after max_date")
+        days: list[date | None] = []
         if self.mode == "single":
-            days, self.initial = _day(self.initial)
-            days = [days]
+            day, self.initial = _day(self.initial)
+            days = [day]
         elif self.initial is not None:
             if not isinstance(self.initial, (tuple, list)) or len(self.initial) != 2:
                 raise ValueError("The initial of a range is a pair of days")
             pairs = [_day(value) for value in self.initial]
-            days = [day for day, _ in pairs]
+            first, last = days = [day for day, _ in pairs]
             self.initial = [text for _, text in pairs]
-            if all(days) and days[0] > days[1]:
+            if first and last and first > last:
                 raise ValueError("The range ends before it begins")
-        else:
-            days = []
-        for day in filter(None, days):
+        for day in days:
+            if day is None:
+                continue
             if (low and day < low) or (high and day > high):
                 raise ValueError("The initial day is out of bounds")
 

@@ -65,7 +65,8 @@ class LangchainCallbackHandler(AsyncBaseTracer):
         super().__init__(_schema_format="original+chat", **options)
         self.context = get_context()
         self.final_stream: Message | None = None
-        self._root = self.context.current_step
+        root = self.context.current_step
+        self._root_id = None if root is None else root.id
         self._ignored = set(IGNORED if to_ignore is None else to_ignore) - set(to_keep or ())
         self._prefix = list(answer_prefix_tokens or FINAL_ANSWER)
         self._streams = stream_final_answer or force_stream_final_answer
@@ -87,7 +88,7 @@ class LangchainCallbackHandler(AsyncBaseTracer):
 
     async def _start_trace(self, run: Run) -> None:
         await super()._start_trace(run)
-        parent = self._parents.get(str(run.parent_run_id), self._root and self._root.id)
+        parent = self._parents.get(str(run.parent_run_id), self._root_id)
         if run.name in self._ignored:
             self._parents[str(run.id)] = parent
             return
@@ -147,7 +148,7 @@ class LangchainCallbackHandler(AsyncBaseTracer):
 
         token = context_var.set(self.context)
         try:
-            return Message("", parent_id=self._root and self._root.id)
+            return Message("", parent_id=self._root_id)
         finally:
             context_var.reset(token)
 

@@ -184,7 +184,7 @@ class McpHandle:
                 self._ready.set_exception(_as_mcp_error(error))
                 self._ready.exception()  # nobody may be waiting any more
             elif not self._closing.is_set():
-                log_exception(f"in the connection to the MCP server {self.connection.name!r}", error)
+                log_exception(f"with the MCP server {self.connection.name!r}", error)
 
 
 async def _enter(stack: AsyncExitStack, connection: McpConnection) -> Any:

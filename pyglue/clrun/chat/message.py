@@ -217,7 +217,8 @@ class Message(MessageBase):
         return True
 
     async def _send_parts(self, actions: list[Action]) -> None:
-        for part in (*actions, *self.elements):  # in their order, which the page keeps
+        parts: list[Action | Element] = [*actions, *self.elements]
+        for part in parts:  # in their order, which the page keeps
             await part.send(for_id=self.id)
 
     async def remove_actions(self) -> None:

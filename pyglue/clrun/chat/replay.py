@@ -12,13 +12,13 @@ from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any, Protocol
 
     class Source(Protocol):
         streaming: bool
 
-        def to_dict(self) -> dict[str, Any]: ...
+        def to_dict(self) -> Mapping[str, Any]: ...
 
 
 # Longer than a broken connection goes unnoticed: ping interval and timeout, 45 s.

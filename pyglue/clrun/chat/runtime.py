@@ -62,7 +62,7 @@ class Runtime:
         return server.callbacks
 
     def mount(self, path: str) -> None:
-        """The chat of the load under way is served below this path alone. RuntimeError: too late."""
+        """Serve the chat of the load under way below this path alone. RuntimeError: too late."""
         if _server_among(_registry.current().servers) is not None:
             raise RuntimeError("a chat is mounted before its first callback is registered")
         if not self.config.root_path.endswith(path):
@@ -70,16 +70,16 @@ class Runtime:
         self.registering().mounted = True
 
     @property
-    def server(self) -> AsyncServer:
+    def server(self) -> ChatServer:
         """Where the chat's clients are. A new load brings a new one, which takes them over."""
-        server = self._live()
-        if server is None and self._server is None:
+        server = self._live() or self._server
+        if server is None:
             raise RuntimeError("the app has no chat: it registers no callback of one")
-        return server or self._server
+        return server
 
     def _live(self) -> ChatServer | None:
         servers = _registry._state.live.servers
-        if servers is self._searched:
+        if servers is self._searched and self._server is not None:
             return self._server
         found = _server_among(servers)
         if found is not None:

@@ -166,8 +166,15 @@ class Step:
         step = self.to_dict()
         if not is_hidden(step, self._session.config.ui.cot):
             return step
-        place = ("type", "name", "id", "parentId", "threadId")
-        return {**{key: step[key] for key in place}, "input": "", "output": ""}
+        return StepDict(
+            type=step["type"],
+            name=step["name"],
+            id=step["id"],
+            parentId=step["parentId"],
+            threadId=step["threadId"],
+            input="",
+            output="",
+        )
 
     async def send(self) -> Step:
         """Show it, its elements first."""

@@ -123,7 +123,8 @@ def run_sync(coroutine: Awaitable[Result]) -> Result:
         coroutine.close()
         raise LookupError("run_sync: this thread belongs to no chat; start it with make_async")
     call = _thread_call.get() or _ThreadCall()
-    return call.run(coroutine, found.loop).result()
+    result: Result = call.run(coroutine, found.loop).result()
+    return result
 
 
 def _as_coroutine(awaitable: Awaitable[Result]) -> Coroutine[Any, Any, Result]:
@@ -142,7 +143,8 @@ def _run_at_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
             if coroutine.send(None) is not None:
                 break
     except StopIteration as done:
-        return done.value
+        result: Result = done.value
+        return result
     try:
         coroutine.close()
     except RuntimeError:
@@ -201,6 +203,8 @@ class _Rest:
     def __await__(self) -> Generator[Any, Any, Any]:
         waits_for = self._first
         while True:
+            step: Callable[[Any], Any]
+            argument: Any
             try:
                 value = yield waits_for
             except BaseException as error:

@@ -67,7 +67,7 @@ async def find_thread(session: BaseSession) -> dict[str, Any] | None:
     layer = session.runtime.data_layer
     if layer is None or session.user is None or not session.thread_id_to_resume:
         return None
-    thread = await layer.get_thread(thread_id=session.thread_id_to_resume)
+    thread: dict[str, Any] | None = await layer.get_thread(thread_id=session.thread_id_to_resume)
     if not thread:
         return None
     if thread.get("userIdentifier") != session.user.identifier:

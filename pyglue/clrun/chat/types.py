@@ -16,7 +16,8 @@ class _Shape:
     """A dataclass whose fields are named as on the wire."""
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)  # type: ignore[call-overload]
+        fields: dict[str, Any] = asdict(self)  # type: ignore[call-overload]
+        return fields
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Any:

@@ -16,7 +16,7 @@ RESERVED = ("id", "env", "chat_settings", "user", "chat_profile", "client_type")
 
 def refresh(session: Any) -> dict[str, Any]:
     """The session's data with the reserved keys up to date."""
-    data = session.data
+    data: dict[str, Any] = session.data
     data["id"] = session.id
     data["env"] = session.user_env
     data["chat_settings"] = session.chat_settings

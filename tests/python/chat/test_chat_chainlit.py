@@ -19,7 +19,7 @@ sys.path[:0] = %r
 def run(code, *path):
     folder = clrun.__path__[0].removesuffix("clrun")
     head = f"import sys; sys.path.append({folder!r})" + APP % (list(path),)
-    done = subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True, cwd="/")
     return done.returncode, done.stdout + done.stderr
 
 

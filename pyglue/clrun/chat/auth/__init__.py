@@ -118,6 +118,7 @@ async def user_of_token(token: str) -> User | PersistedUser | None:
     layer = current().data_layer
     if user is None or layer is None:
         return user
+    stored: PersistedUser | None
     try:
         stored = await layer.get_user(user.identifier) or await layer.create_user(user)
     except Exception as error:

@@ -105,7 +105,8 @@ def _request(url: str, headers: dict[str, str], body: bytes | None) -> str:
     try:
         request = urllib.request.Request(url, data=body, headers=headers)
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-            return response.read(MOST_ANSWER).decode("utf-8", "replace")
+            answer: bytes = response.read(MOST_ANSWER)
+        return answer.decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
         with error:
             text = error.read(500).decode("utf-8", "replace")

@@ -54,7 +54,8 @@ class Provider:
 
     def url(self, which: str) -> str:
         """which: "authorize", "token" or "user"."""
-        return getattr(self, which).format_map(self.variables())
+        pattern: str = getattr(self, which)
+        return pattern.format_map(self.variables())
 
     def authorize_parameters(self, redirect_uri: str, state: str) -> dict[str, str]:
         scope = self.get("SCOPES") or self.get("SCOPE") or self.scope
@@ -314,4 +315,6 @@ def get_configured_oauth_providers() -> list[str]:
 
 
 def _is_configured(provider: AnyProvider) -> bool:
-    return provider.is_configured() if isinstance(provider, OAuthProvider) else provider.is_configured
+    if isinstance(provider, OAuthProvider):
+        return provider.is_configured()
+    return provider.is_configured

@@ -81,7 +81,7 @@ class BaseDataLayer(ABC):
     async def set_step_favorite(self, step_dict: StepDict, favorite: bool) -> StepDict:
         """Set metadata["favorite"]. Returns the step as it is then."""
         metadata = {**(step_dict.get("metadata") or {}), "favorite": favorite}
-        step: Any = {**step_dict, "metadata": metadata}
+        step: StepDict = {**step_dict, "metadata": metadata}
         await self.update_step(step)
         return step
 

@@ -12,7 +12,7 @@ from .schema import is_current, migrate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from asyncpg import Connection, Pool
 
@@ -34,7 +34,7 @@ _VERSION_TABLE = """
 class PostgreSQL:
     """url: as libpq takes it. The tables are in the first schema of the user's search path."""
 
-    dialect = {
+    dialect: Mapping[str, str] = {
         "key": 'TEXT COLLATE "C"',
         "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
     }
@@ -83,6 +83,7 @@ class PostgreSQL:
         from asyncpg import CannotConnectNowError, InterfaceError, PostgresConnectionError
         from asyncpg.exceptions import AdminShutdownError, CrashShutdownError
 
+        lost: tuple[type[BaseException], ...]
         lost = (PostgresConnectionError, CannotConnectNowError, AdminShutdownError)
         lost += (CrashShutdownError, InterfaceError, OSError)
         for pause in pauses:

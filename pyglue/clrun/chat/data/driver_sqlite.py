@@ -15,7 +15,7 @@ from .schema import is_current, migrate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from aiosqlite import Connection
 
@@ -29,7 +29,7 @@ _OLDEST = (3, 35)  # knows RETURNING
 class SQLite:
     """path: of the file. Its folder is made, for this user alone, if it is not there."""
 
-    dialect = {"key": "TEXT", "serial": "INTEGER PRIMARY KEY"}
+    dialect: Mapping[str, str] = {"key": "TEXT", "serial": "INTEGER PRIMARY KEY"}
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -135,7 +135,7 @@ def _holds(text: str | None, word: str) -> bool:
 
 
 async def _fetch(db: Connection, statement: str, values: tuple[Any, ...]) -> list[Row]:
-    rows: Any = await db.execute_fetchall(statement, [plain(value) for value in values])
+    rows: list[Row] = [*await db.execute_fetchall(statement, [plain(one) for one in values])]
     return rows
 
 

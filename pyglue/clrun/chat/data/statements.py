@@ -146,7 +146,8 @@ def listing(
     It reads the user's own threads by an index, the latest first, no further than it has to, and
     each one's steps by another.
     """
-    where, values = ["clrun_threads.user_id = ?"], [filters.userId]
+    where = ["clrun_threads.user_id = ?"]
+    values: list[Any] = [filters.userId]
     if pagination.cursor:
         active_at, _, thread_id = pagination.cursor.partition(" ")
         where.append("(clrun_threads.active_at, clrun_threads.id) < (?, ?)")

@@ -83,8 +83,8 @@ def _table(files: Files) -> list[tuple[str, str, bool, Handler]]:
 
 
 class ChatApp:
-    """inner: the app's own application, or None. ui: the page's build, as of find_build(). web: that
-    of cl.server. mounted: what is not below config.root_path is inner's.
+    """inner: the app's own application, or None. ui: the page's build, as of find_build().
+    web: the application of cl.server. mounted: what is not below config.root_path is inner's.
 
     FileNotFoundError when there is no page in `ui`.
     """
@@ -232,6 +232,7 @@ class ChatApp:
             if not missing:
                 await send(message)
 
+        assert self._rest is not None, "asked only where there is one"
         await self._rest(scope, receive, send_found)
         if missing:
             await self._answer_rest(scope, receive, send)

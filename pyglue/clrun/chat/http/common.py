@@ -51,7 +51,7 @@ class ChatRequest(Request):
             raise invalid("body", "must be an object")
         return body
 
-    def session(self, session_id: str) -> Session:
+    def session(self, session_id: str) -> Session:  # type: ignore[override]
         """The session of this id. 404 unless there is one, 401 if it is another user's."""
         session = self.runtime.sessions.get(session_id)
         if session is None:
@@ -78,7 +78,7 @@ def identifier_of(user: User | PersistedUser | None) -> str | None:
 
 def invalid(where: str, what: str) -> HTTPException:
     """422, in the shape that clients know."""
-    detail = [{"loc": where.split("."), "msg": f"{where} {what}", "type": "value_error"}]
+    detail: Any = [{"loc": where.split("."), "msg": f"{where} {what}", "type": "value_error"}]
     return HTTPException(422, detail)
 
 
@@ -86,7 +86,7 @@ def take(
     body: dict[str, Any], key: str, kind: type, where: str = "body", default: Any = ...
 ) -> Any:
     """body[key], which has to be of that kind. 422 if it is not; if it is missing, the default."""
-    value = body.get(key)
+    value: Any = body.get(key)
     if value is None and default is not ...:
         return default
     wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
@@ -97,7 +97,7 @@ def take(
 
 def take_id(body: dict[str, Any], key: str, where: str = "body") -> str:
     """body[key], a short string. 422 if it is not."""
-    value = take(body, key, str, where)
+    value: str = take(body, key, str, where)
     if not value or len(value) > LONGEST_ID:
         raise invalid(f"{where}.{key}", "must be an id")
     return value

@@ -56,7 +56,7 @@ async def exchange_jwt(request: ChatRequest) -> Response:
     """POST /auth/jwt: a token that the page has becomes a cookie."""
     token = token_of({"authorization": request.headers.get("authorization")}, bearer=True)
     found = None if token is None else await user_of_token(token)
-    if found is None:
+    if token is None or found is None:
         raise HTTPException(401, "Invalid token")
     response = JSON({"success": True})
     cookies.set_token(request, response, token)
@@ -172,7 +172,8 @@ def _callback_url(request: ChatRequest, provider: AnyProvider) -> str:
 
 
 def _page(request: Request, path: str) -> str:
-    return request.scope.get("root_path", "") + path
+    prefix: str = request.scope.get("root_path", "")
+    return prefix + path
 
 
 # ---- what the ways have in common ----

@@ -85,7 +85,7 @@ async def upload(request: ChatRequest) -> Response:
                 record = await file.finish()
                 file = None
                 return JSON({"id": record["id"]})
-            elif file is not None:
+            elif file is not None and event is not None:
                 if rules.max_size is not None and file.size + len(event) > rules.max_size:
                     raise HTTPException(400, "File size too large")
                 await file.write(event)
