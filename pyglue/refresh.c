@@ -56,6 +56,12 @@ PyObject *clr_refresh_method_sources(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyObject *clr_refresh_method_loading(PyObject *self, PyObject *loading)
+{
+    clr_page_set_loading(((clr_wlink_t *)self)->page, loading == Py_True);
+    Py_RETURN_NONE;
+}
+
 PyObject *clr_refresh_method_refreshed(PyObject *self, PyObject *args)
 {
     clr_wlink_t *link = (clr_wlink_t *)self;

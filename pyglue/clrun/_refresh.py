@@ -72,6 +72,7 @@ class Refresher:
 
     async def _run(self, number):
         self._wanted = None
+        self._link.loading(True)
         try:
             await self._refresh()
         except asyncio.CancelledError:
@@ -81,6 +82,8 @@ class Refresher:
             self._link.refreshed(number, False, file[:_MAX_PATH], line, _text_of(error))
         else:
             self._link.refreshed(number, True, "", 0, "")
+        finally:
+            self._link.loading(False)
 
     async def _refresh(self):
         modules = _Modules()

@@ -128,6 +128,9 @@ void clr_worker_get_load(const clr_worker_t *w, clr_worker_load_t *out);
 /* What its watchdog said last; NULL: it has none. */
 const struct clr_health *clr_worker_health(const clr_worker_t *w);
 
+/* Grows when it begins to load the app anew, and when it has: odd meanwhile. */
+uint64_t clr_worker_loads(const clr_worker_t *w);
+
 /* Calls on_given_up. */
 void clr_worker_give_up(clr_worker_t *w);
 

@@ -352,6 +352,11 @@ const clr_health_t *clr_worker_health(const clr_worker_t *w)
     return w->health;
 }
 
+uint64_t clr_worker_loads(const clr_worker_t *w)
+{
+    return clr_page_loads(w->outbox.page);
+}
+
 void clr_worker_give_up(clr_worker_t *w)
 {
     if (w->ops->on_given_up)

@@ -25,6 +25,7 @@ struct clr_health {
     int pid;
     health_state_t state;
     clr_timer_t give_up;
+    uint64_t loads;  /* clr_worker_loads() when that timer was started */
     clr_buf_t where; /* BLOCKED: handler and place, for the line of its end */
     uint32_t lag_us;
     uint32_t handlers;
@@ -65,9 +66,26 @@ static void log_turning(const clr_health_t *h, uint32_t ms)
 
 /* ---- the states ---- */
 
+static void wait_longer(clr_health_t *h, uint64_t ms)
+{
+    h->loads = clr_worker_loads(h->worker);
+    clr_loop_timer_start(h->gw->loop, &h->give_up, ms);
+}
+
+/* Some of the time went into loading the app anew, which may take as long as it likes. */
+static bool has_loaded(const clr_health_t *h)
+{
+    uint64_t loads = clr_worker_loads(h->worker);
+    return loads != h->loads || loads % 2 == 1;
+}
+
 static void on_give_up(clr_timer_t *t)
 {
     clr_health_t *h = clr_container_of(t, clr_health_t, give_up);
+    if (has_loaded(h)) {
+        wait_longer(h, h->gw->options.handler_timeout_ms);
+        return;
+    }
     if (clr_worker_state(h->worker) != CLR_WORKER_READY)
         return; /* whoever stops it has a limit of its own */
     h->state = HEALTH_GIVEN_UP;
@@ -88,7 +106,7 @@ static void begin_blocked(clr_health_t *h, uint32_t ms, clr_str_t handler, clr_s
         clr_buf_append_str(&h->where, place);
     }
     if (limit > 0)
-        clr_loop_timer_start(h->gw->loop, &h->give_up, limit > ms ? limit - ms : 0);
+        wait_longer(h, limit > ms ? limit - ms : 0);
 }
 
 static void end_blocked(clr_health_t *h)

@@ -1,7 +1,8 @@
 /* page.h: a little memory that gateway and worker share beside the link. In it the worker counts
  * the creditable frames that it has begun to handle, one store a frame, so that the gateway knows
  * after any death, SIGKILL too, which frames nobody has seen: those may go to another worker, all
- * others may not. It also counts the pieces of bodies that it copied from the arena (arena.h).
+ * others may not. It also counts the pieces of bodies that it copied from the arena (arena.h),
+ * and says whether it loads the app anew: then no handler keeps its loop, however long that takes.
  *
  * The gateway makes the page and sends its descriptor, and the arena's, along with the first bytes
  * of the link; the worker maps them and closes the descriptors. A worker without a page counts for
@@ -14,6 +15,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -23,6 +25,7 @@
 typedef struct clr_page {
     _Atomic uint64_t begun;
     _Atomic uint64_t copied;
+    _Atomic uint64_t loads; /* odd while the worker loads the app anew, on its loop */
 } clr_page_t;
 
 /* The gateway's end. *fd is owned, and to be sent and closed; -1, with a page that nobody shares,
@@ -58,6 +61,19 @@ static inline void clr_page_count_copy(clr_page_t *page)
 {
     uint64_t copied = atomic_load_explicit(&page->copied, memory_order_relaxed);
     atomic_store_explicit(&page->copied, copied + 1, memory_order_release);
+}
+
+/* The worker begins to load the app anew, or has done so. */
+static inline void clr_page_set_loading(clr_page_t *page, bool loading)
+{
+    uint64_t loads = atomic_load_explicit(&page->loads, memory_order_relaxed);
+    if ((loads & 1) != loading)
+        atomic_store_explicit(&page->loads, loads + 1, memory_order_release);
+}
+
+static inline uint64_t clr_page_loads(const clr_page_t *page)
+{
+    return atomic_load_explicit(&page->loads, memory_order_acquire);
 }
 
 static inline uint64_t clr_page_copied(const clr_page_t *page)

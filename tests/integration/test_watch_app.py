@@ -383,6 +383,42 @@ async def test_polling_sees_the_same(start, project):
         assert await saved(client) == ["pages/index.html"]
 
 
+SLOW_TO_LOAD = """
+    import os, time
+    import clrun as cl
+
+    sio = cl.AsyncServer()
+    time.sleep({seconds})
+
+
+    @sio.event
+    async def ask(sid):
+        return {value}, os.getpid()
+
+
+    @sio.event
+    async def block(sid):
+        time.sleep(600)
+"""
+
+
+async def test_code_that_takes_long_to_load_is_no_handler_that_is_stuck(start, project):
+    project.write("app.py", SLOW_TO_LOAD.format(value=1, seconds=0))
+    server = start("--block-warn", "200ms", "--handler-timeout", "500ms")
+    async with Client(server.url) as client:
+        await client.connect()
+        _, pid = await client.call("ask")
+        project.write("app.py", SLOW_TO_LOAD.format(value=2, seconds=2))
+        assert await saved(client) == ["app.py"]
+        assert await client.call("ask") == [2, pid]
+        await server.logged("has been blocked for .*app.py:6")
+        assert "is given up" not in server.log()
+        await client.emit("block")
+        await server.logged(rf"\(pid {pid}\) is given up")
+        value, now = await client.call("ask", seconds=20)
+        assert value == 2 and now != pid
+
+
 def test_a_directory_that_does_not_exist_is_refused(clrun, project):
     project.write("app.py", COUNTING.format(value=1))
     with pytest.raises(AssertionError, match="--watch-dir: nowhere: No such file or directory"):

@@ -139,6 +139,21 @@ TEST(health_gives_up_at_once_what_is_too_long_already)
     teardown();
 }
 
+TEST(health_does_not_count_the_time_in_which_the_app_is_loaded_anew)
+{
+    setup(30);
+    clr_page_set_loading(worker.page, true);
+    write_blocked(1, 1000, CLR_STR_EMPTY);
+    say();
+    EXPECT(figures().blocked);
+    for (uint64_t until = clr_clock_now_ms() + 100; clr_clock_now_ms() < until;)
+        loopback_turn(&loop);
+    EXPECT_EQ(worker.given_up, 0);
+    clr_page_set_loading(worker.page, false);
+    LOOPBACK_UNTIL(&loop, -1, worker.given_up == 1); /* then a handler keeps it */
+    teardown();
+}
+
 TEST(health_spares_a_worker_that_goes_on_in_time)
 {
     setup(60000);
@@ -253,6 +268,7 @@ TEST_MAIN(T(health_of_a_worker_without_a_watchdog), T(health_keeps_the_figures),
           T(health_of_a_blocked_worker), T(health_decides_who_gets_new_clients),
           T(health_gives_up_after_the_handler_timeout),
           T(health_gives_up_at_once_what_is_too_long_already),
+          T(health_does_not_count_the_time_in_which_the_app_is_loaded_anew),
           T(health_spares_a_worker_that_goes_on_in_time),
           T(health_leaves_a_worker_that_stops_to_its_supervisor),
           T(health_survives_the_watchdogs_end), T(health_refuses_frames_of_the_link),
