@@ -165,6 +165,17 @@ def test_the_app_may_show_what_is_not_shared(chat, layer):
     assert chat.get(f"/project/share/{FOREIGN}").status_code == 404
 
 
+def test_the_app_may_leave_things_out_of_what_is_shared(chat, layer):
+    @chat.cl.on_shared_thread_view
+    def may(thread, viewer):
+        thread["steps"] = []
+        thread["metadata"] = {**thread["metadata"], "x": 2}
+
+    thread = chat.get(f"/project/share/{SHARED}").json()
+    assert (thread["steps"], thread["metadata"]["x"]) == ([], 2)
+    assert layer.threads[SHARED]["metadata"]["x"] == 1
+
+
 def test_feedback(chat, layer):
     seen = []
     chat.cl.on_feedback(seen.append)

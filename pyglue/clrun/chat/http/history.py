@@ -144,8 +144,9 @@ async def share_thread(request: ChatRequest) -> Response:
 async def get_shared_thread(request: ChatRequest) -> Response:
     """GET /project/share/{id}: a conversation of somebody who shares it."""
     thread = await _read(request, request.path_params["thread_id"])
+    may_view = await _may_view(request, thread)  # always asked: it may leave things out
     metadata = dict(metadata_of(thread))
-    if not metadata.get("is_shared") and not await _may_view(request, thread):
+    if not metadata.get("is_shared") and not may_view:
         raise HTTPException(404, "Thread not found")
     thread["metadata"] = {key: metadata[key] for key in metadata if key not in PRIVATE}
     return JSON(thread)
