@@ -44,7 +44,8 @@ def start(clrun, tmp_path):
 
 
 @pytest.fixture
-def server(start):
+def server(start, tmp_path):
+    (tmp_path / "clrun.toml").write_text("[features]\nfavorites = true\n")
     return start()
 
 
@@ -255,10 +256,30 @@ async def test_what_was_said_is_there_when_a_worker_is_killed(server, tmp_path):
         async with ada.page(thread_id=id) as page:
             await page.until(lambda: page.told("resume_thread"))
             assert said(page.told("resume_thread")[0]) == kept
-            await answered(page, "hello again", "1: hello again")
-        thread = await ada.until_stored(id, "1: hello again")
-        assert said(thread) == [*kept, "hello again", "1: hello again"]
+            await answered(page, "hello again", "2: hello again")
+        thread = await ada.until_stored(id, "2: hello again")
+        assert said(thread) == [*kept, "hello again", "2: hello again"]
         assert (await ada.threads())[0] == [(id, "pid")]
+
+
+async def test_favorites_are_the_users_own(server):
+    async with user(server, "ada") as ada, user(server, "bob") as bob:
+        async with ada.page() as page:
+            step = {"id": str(uuid.uuid4()), "type": "user_message", "output": "a fine prompt"}
+            await page.send("client_message", {"message": step, "fileReferences": None})
+            await page.until_text("1: a fine prompt")
+            await page.send("message_favorite", {"message": {**step, "metadata": {"favorite": True}}})
+            await page.until(lambda: page.told("set_favorites"))
+            assert [one["id"] for one in page.told("set_favorites")[-1]] == [step["id"]]
+        for who, count in ((ada, 1), (bob, 0)):
+            async with who.page() as page:
+                await page.send("fetch_favorites")
+                await page.until(lambda: page.told("set_favorites"))
+                assert len(page.told("set_favorites")[-1]) == count
+        async with ada.page() as page:
+            await page.send("message_favorite", {"message": {**step, "metadata": {"favorite": False}}})
+            await page.until(lambda: page.told("set_favorites"))
+            assert page.told("set_favorites")[-1] == []
 
 
 async def test_a_deploy_leaves_one_conversation_without_doubles(server, tmp_path):

@@ -17,7 +17,7 @@ from .errors import InvalidEventError, log_exception
 from .incoming import check_message, check_references, take_message
 from .message import Message
 from .sync import background
-from .threads import find_thread, first_interaction, metadata_of
+from .threads import find_thread, first_interaction, metadata_of, store_progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ async def _answer(session: Session, step: dict[str, Any], files: list[str]) -> N
         async with work.told_errors(session, "a user's message"):
             message = await take_message(session, step, files)
             await _call_on_message(session, message)
+            store_progress(session)
 
 
 async def _call_on_message(session: Session, message: Message) -> None:

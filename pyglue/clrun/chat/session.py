@@ -123,7 +123,7 @@ class BaseSession:
 
     def streams(self, step_id: str, source: Source) -> None:
         """This step has begun to be streamed: store what there is of it until it is stored."""
-        if not getattr(self.runtime.data_layer, "stores_unfinished", False):
+        if getattr(self.runtime.data_layer, "stores_unfinished", False) is not True:
             return
         if self._unfinished is None:
             from .unfinished import Unfinished
@@ -196,6 +196,7 @@ class Session(BaseSession):
         self.to_clear = False
         self.loading = False
         self.is_awaited = False  # at_rest() is
+        self.stored_mark: int | None = None  # of the data that was stored last
         self.busy = 0  # how many pieces of work show as loading
         self.ask: OpenAsk | None = None
         self.call: OpenAsk | None = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from .errors import logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .session import BaseSession
+    from .session import BaseSession, Session
 
 
 async def first_interaction(session: BaseSession, interaction: str) -> None:
@@ -53,6 +55,19 @@ def store_metadata(session: BaseSession) -> None:
         )
 
 
+def store_progress(session: Session) -> None:
+    """The same after each answer, where a layer takes that: a worker may be killed."""
+    if not session.has_first_interaction:
+        return
+    if getattr(session.runtime.data_layer, "stores_unfinished", False) is not True:
+        return
+    data = session.to_persistable()
+    mark = hash(json.dumps(data))
+    if mark != session.stored_mark:
+        session.stored_mark = mark
+        session.store("update_thread", thread_id=session.thread_id, metadata=data)
+
+
 async def persist_user_session(thread_id: str, metadata: dict[str, Any]) -> None:
     """Write this data to a stored thread, if anything is stored."""
     from .runtime import current
@@ -80,8 +95,6 @@ def metadata_of(thread: dict[str, Any]) -> dict[str, Any]:
     """Its metadata, which some data layers keep as text."""
     metadata = thread.get("metadata") or {}
     if isinstance(metadata, str):
-        import json
-
         try:
             metadata = json.loads(metadata)
         except ValueError:

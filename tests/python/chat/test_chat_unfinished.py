@@ -74,8 +74,23 @@ def test_what_was_removed_is_not_stored_again(chat, stored, storage):
     page.idle()
     chat.gateway.turns(20)
     chat.wait(page.session.stored())
-    assert storage.names[-2:] == ["delete_step", "update_step"]  # the last is of the run
-    assert storage.calls[-1][1][0]["name"] == "on_message"
+    assert storage.names[-3:] == ["delete_step", "update_step", "update_thread"]
+    assert storage.calls[-2][1][0]["name"] == "on_message"
+
+
+def test_the_apps_data_is_stored_after_an_answer_that_changed_it(chat, storage):
+    storage.stores_unfinished = True
+
+    @cl.on_message
+    async def answer(message):
+        cl.user_session.set("last", message.content)
+
+    page = chat.page()
+    for text in ("a", "b", "b"):
+        page.say(text)
+    chat.wait(page.session.stored())
+    stored = [options["metadata"]["last"] for name, _, options in storage.calls if "metadata" in options]
+    assert stored == ["a", "b"]
 
 
 def test_other_layers_are_told_of_what_was_sent_alone(chat, stored, storage):

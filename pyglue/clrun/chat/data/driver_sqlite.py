@@ -55,7 +55,8 @@ class SQLite:
     def contains(self, column: str, word: str) -> tuple[str, str]:
         if word.isascii():
             return f"{column} LIKE ? ESCAPE '!'", pattern(word)
-        # LIKE knows upper and lower case of ASCII only. This is slower by an order of magnitude.
+        # LIKE knows upper and lower case of ASCII only. This one is no slower, but has to take the
+        # interpreter's lock for each text, which the loop's thread needs, too.
         return f"clrun_holds({column}, ?)", word.casefold()
 
     async def version(self, fetch: Fetch) -> int:
