@@ -318,3 +318,15 @@ def test_allowed_origins_may_send_cookies(chat):
     third = {"origin": "https://third.test"}
     answer = chat.post("/set-session-cookie", json={"session_id": "abc"}, headers=third)
     assert answer.status_code == 403
+
+
+def test_the_widget_of_the_package_chainlit(chat):
+    assert chat.get("/copilot/index.js").status_code == 404
+    chat.write("chainlit/frontend/dist/index.html", "<html></html>")
+    chat.write("chainlit/copilot/dist/index.js", "mount()")
+    chat.ui, chat._app = "chainlit/frontend/dist", None
+    answer = chat.get("/copilot/index.js")
+    assert (answer.status_code, answer.text) == (200, "mount()")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert chat.get("/copilot/no.js").status_code == 404
+    assert chat.get("/copilot/..%2f..%2fsecret").status_code == 400

@@ -75,6 +75,7 @@ def _table(files: Files) -> list[tuple[str, str, bool, Handler]]:
         ("DELETE", "/mcp", USER, mcp.disconnect),
         ("GET", "/public/{path:path}", OPEN, files.public),
         ("GET", "/assets/{path:path}", OPEN, files.asset),
+        ("GET", "/copilot/{path:path}", OPEN, files.copilot),
         ("GET", "/favicon", OPEN, files.favicon),
         ("GET", "/logo", OPEN, files.logo),
         ("GET", "/avatars/{avatar_id}", OPEN, files.avatar),

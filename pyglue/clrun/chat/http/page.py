@@ -238,6 +238,13 @@ class Files:
         path = _below(self._build / "assets", request.path_params["path"])
         return await public_file(request, path, immutable=True, compressed=True)
 
+    async def copilot(self, request: ChatRequest) -> Response:
+        """GET /copilot/{path}: the widget for other pages, of the package chainlit's build."""
+        build = None if self._build is None else self._build.parents[1] / "copilot" / "dist"
+        if build is None or not build.is_dir():
+            raise HTTPException(404, "This page has no widget; that of the package chainlit has")
+        return await public_file(request, _below(build, request.path_params["path"]))
+
     async def favicon(self, request: ChatRequest) -> Response:
         """GET /favicon"""
         found = _first(self._public, "favicon") or self._built("favicon.svg")
