@@ -62,7 +62,7 @@ int clr_loans_fd(const clr_gateway_t *gw)
     return gw->loans ? clr_arena_fd(gw->loans->arena) : -1;
 }
 
-uint32_t clr_loans_count(clr_gateway_t *gw)
+uint32_t clr_loans_count(const clr_gateway_t *gw)
 {
     if (!gw->loans)
         return 0;

@@ -37,4 +37,4 @@ bool clr_loans_are_open(const clr_worker_t *w);
 void clr_loans_end(clr_worker_t *w);
 
 /* Pieces that workers have now. */
-uint32_t clr_loans_count(clr_gateway_t *gw);
+uint32_t clr_loans_count(const clr_gateway_t *gw);

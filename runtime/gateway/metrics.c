@@ -11,6 +11,7 @@
 #include "gateway/app_request.h"
 #include "gateway/dispatch.h"
 #include "gateway/gateway.h"
+#include "gateway/loans.h"
 #include "gateway/worker_health.h"
 
 const char *const clr_worker_states[] = {"gone",  "waiting",  "starting", "loading",
@@ -128,6 +129,9 @@ static void append_requests(const clr_gateway_t *gw, clr_buf_t *out)
     gauge(out, "clrun_app_requests",
           "Requests and WebSockets that the ASGI application answers now.",
           clr_app_request_count(gw));
+    gauge(out, "clrun_app_body_pieces",
+          "Pieces of request bodies that workers have in the memory they share.",
+          clr_loans_count(gw));
 }
 
 static void append_sessions(const clr_gateway_t *gw, clr_buf_t *out)
