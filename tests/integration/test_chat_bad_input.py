@@ -304,6 +304,34 @@ async def test_a_message_of_another_cannot_be_edited(server):
         assert toasts(await other.round()) == ["This message cannot be edited."]
 
 
+async def test_a_session_belongs_to_the_socket_that_named_it_last(server):
+    """Its id is a secret; who has it is its client, as after a reconnect. The socket before hears no more."""
+    async with visitor(server) as before, visitor(server, greet=False) as after, visitor(server) as other:
+        after.session_id = before.session_id
+        await after.client.connect(auth=after.auth())
+        await after.client.emit("connection_successful")
+        await after.until(lambda name, arg: name == "task_end")
+        await before.say("stream lost")
+        await before.client.emit("stop")
+        assert own(await after.round())
+        assert own(await other.round())
+        before.client.nothing_more()
+
+
+async def test_requests_for_a_session_that_is_not_there(server):
+    nowhere = {"sessionId": str(uuid.uuid4())}
+    element = {"id": str(uuid.uuid4()), "type": "custom", "name": "Counter", "props": {}}
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        answers = [
+            await http.post("/project/action", json={**nowhere, "action": {"name": "louder", "payload": {}}}),
+            await http.put("/project/element", json={**nowhere, "element": element}),
+            await http.request("DELETE", "/project/element", json={**nowhere, "element": element}),
+        ]
+        assert [answer.status_code for answer in answers] == [404] * 3
+        file = await http.get(f"/project/file/{uuid.uuid4()}?session_id={nowhere['sessionId']}")
+        assert file.status_code == 401
+
+
 async def upload(http, session_id, content, name="a.txt", mime="text/plain", **query):
     form = aiohttp.FormData()
     form.add_field("file", content, filename=name, content_type=mime)
