@@ -153,7 +153,6 @@ function onSocket(socket) {
 
 function settings(request) {
   const login = wantsLogin(request);
-  const has = (name) => new RegExp(`with=[^;]*\\b${name}\\b`).test(request.headers.cookie ?? '');
   const starters = [
     { label: 'Explain a request', message: 'markdown', command: null, icon: 'compass' },
     { label: 'Find night trains', message: 'steps', command: null, icon: 'train-front' },
@@ -163,18 +162,18 @@ function settings(request) {
   const profile = (name, icon, markdown_description, more = {}) => ({ name, icon, markdown_description, display_name: null, default: false, starters: null, ...more });
   return {
     ui: {
-      name: 'Assistant', description: '', cot: has('toolcall') ? 'tool_call' : has('hidden') ? 'hidden' : 'full', default_theme: 'light', confirm_new_chat: true, alert_style: 'classic',
-      chat_settings_location: has('sidebar') ? 'sidebar' : 'message_composer',
+      name: 'Assistant', description: '', cot: has(request, 'toolcall') ? 'tool_call' : has(request, 'hidden') ? 'hidden' : 'full', default_theme: 'light', confirm_new_chat: true, alert_style: 'classic',
+      chat_settings_location: has(request, 'sidebar') ? 'sidebar' : 'message_composer',
     },
     features: {
-      audio: { enabled: has('audio'), sample_rate: 24000 }, latex: true, edit_message: true, unsafe_allow_html: false, user_message_markdown: true, favorites: login,
+      audio: { enabled: has(request, 'audio'), sample_rate: 24000 }, latex: true, edit_message: true, unsafe_allow_html: false, user_message_markdown: true, favorites: login,
       spontaneous_file_upload: { enabled: true, accept: ['*/*'], max_files: 4, max_size_mb: 5 }, assistant_message_autoscroll: true, user_message_autoscroll: true,
     },
-    userEnv: has('env') ? ['API_KEY'] : [], maskUserEnv: false, dataPersistence: login, threadResumable: login && !has('readonly'), threadSharing: login,
+    userEnv: has(request, 'env') ? ['API_KEY'] : [], maskUserEnv: false, dataPersistence: login, threadResumable: login && !has(request, 'readonly'), threadSharing: login,
     markdown: '# Welcome\n\nThis page is served by a **scripted** server.', debugUrl: null,
-    chatProfiles: has('profiles') ? [profile('Writer', 'feather', 'Writes **clearly**.', { default: true }), profile('Coder', 'code', 'Writes programs.')] : [],
+    chatProfiles: has(request, 'profiles') ? [profile('Writer', 'feather', 'Writes **clearly**.', { default: true }), profile('Coder', 'code', 'Writes programs.')] : [],
     starters,
-    starterCategories: has('categories') ? [{ label: 'Travel', icon: 'map', starters: starters.slice(0, 2) }, { label: 'Work', icon: 'briefcase', starters: starters.slice(2) }] : [],
+    starterCategories: has(request, 'categories') ? [{ label: 'Travel', icon: 'map', starters: starters.slice(0, 2) }, { label: 'Work', icon: 'briefcase', starters: starters.slice(2) }] : [],
   };
 }
 
@@ -184,10 +183,11 @@ const body = async (request) => {
   return Buffer.concat(chunks);
 };
 const loggedIn = (request) => /access_token=/.test(request.headers.cookie ?? '');
+const has = (request, name) => new RegExp(`with=[^;]*\\b${name}\\b`).test(request.headers.cookie ?? '');
 const wantsLogin = (request) => /login=1/.test(request.headers.cookie ?? '');
 
 const routes = {
-  'GET /auth/config': (request) => ({ requireLogin: wantsLogin(request), passwordAuth: true, headerAuth: false, oauthProviders: ['github', 'google'], default_theme: null, ui: {} }),
+  'GET /auth/config': (request) => ({ requireLogin: wantsLogin(request), passwordAuth: !has(request, 'header'), headerAuth: has(request, 'header'), oauthProviders: ['github', 'google'], default_theme: null, ui: {} }),
   'GET /user': (request) => (wantsLogin(request) ? (loggedIn(request) ? user : 401) : null),
   'GET /project/translations': (_request, query) => {
     const tag = query.get('language');
@@ -239,6 +239,10 @@ async function serve(request, response) {
   if (url.pathname === '/login' && request.method === 'POST') {
     const form = (await body(request)).toString();
     if (!form.includes('wonder')) return send(401, 'application/json', '{"detail":"credentialssignin"}');
+    return send(200, 'application/json', '{"success":true}', { 'set-cookie': 'access_token=x; Path=/; HttpOnly' });
+  }
+  if (url.pathname === '/auth/header') {
+    if (!request.headers.cookie.includes('proxy=1')) return send(401, 'application/json', '{"detail":"credentialssignin"}');
     return send(200, 'application/json', '{"success":true}', { 'set-cookie': 'access_token=x; Path=/; HttpOnly' });
   }
   if (url.pathname === '/logout') return send(200, 'application/json', '{"success":true}', { 'set-cookie': 'access_token=; Path=/; Max-Age=0' });

@@ -57,7 +57,9 @@ function Inside({ view, id }: { view: string; id: string | undefined }) {
   }, [config, profileKnown, profiles, setProfile]);
 
   const wanted = config?.userEnv ?? [];
-  const env = useMemo(() => keptEnv(wanted), [wanted.join(), view]);
+  const kept = JSON.stringify(keptEnv(wanted));
+  // The same object while nothing in it changes: another one connects anew.
+  const env = useMemo(() => JSON.parse(kept) as Record<string, string>, [kept]);
   const lacking = wanted.some((key) => !env[key]);
   useEffect(() => {
     if (lacking && view !== 'env') go('/env', true);
@@ -72,7 +74,7 @@ function Inside({ view, id }: { view: string; id: string | undefined }) {
   }, [resumes, id, here, clear, setIdToResume]);
 
   // A page that shows something else than a live chat needs no session.
-  const live = view === '' || (resumes && here);
+  const live = view === '' || (view === 'thread' && here);
   useEffect(() => {
     if (config && profileKnown && !lacking && live) {
       void connect({ transports: window.transports, userEnv: env });
@@ -85,7 +87,7 @@ function Inside({ view, id }: { view: string; id: string | undefined }) {
   if (view === 'share' && id) return <ReadOnly path={`/project/share/${id}`} />;
   return (
     <Shell>
-      {view === 'thread' && !resumes ? <ReadOnly path={`/project/thread/${id}`} /> : <ChatPage />}
+      {view === 'thread' && !resumes && !here ? <ReadOnly path={`/project/thread/${id}`} /> : <ChatPage />}
     </Shell>
   );
 }

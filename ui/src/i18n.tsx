@@ -4,6 +4,7 @@ import { useApi } from '@chainlit/react-client';
 import { createContext, useCallback, useContext, type ReactNode } from 'react';
 
 import type english from '../../pyglue/clrun/chat/translations/en-US.json';
+import { useConfig } from './config';
 
 type Tree = { [key: string]: Tree | string };
 type Paths<T> = { [K in keyof T & string]: T[K] extends string ? K : `${K}.${Paths<T[K]>}` }[keyof T & string];
@@ -18,6 +19,7 @@ function language(): string {
 }
 
 export function Translations({ children }: { children: ReactNode }) {
+  useConfig(); // who is there and what the app is like is asked for at the same time
   const { data, error } = useApi<{ translation: Tree }>(`/project/translations?language=${language()}`, {
     revalidateOnFocus: false,
   });

@@ -21,6 +21,8 @@ async function logIn(page: Page, url: string, name: string) {
 
 test('what someone says is kept, found, gone on with, renamed, rated and deleted', async ({ page, browser, errors }) => {
   const server = await serve(appOf('chat_client'), [], { CLRUN_TEST_LOGIN: '1' });
+  let sockets = 0;
+  page.on('websocket', () => sockets++);
   try {
     await logIn(page, server.url, 'ada');
     errors.length = 0; // the 401 before the login
@@ -36,6 +38,7 @@ test('what someone says is kept, found, gone on with, renamed, rated and deleted
     await page.getByRole('button', { name: 'Send feedback' }).click();
     await expect(page.getByText('feedback 1 short')).toBeVisible();
 
+    expect(sockets).toBe(1); // its new address is no reason to connect anew
     await page.reload();
     await expect(log(page).getByText('one two three', { exact: true })).toBeVisible();
     await expect(page.getByRole('button', { name: 'Helpful', exact: true })).toHaveAttribute('aria-pressed', 'true');
@@ -117,6 +120,84 @@ test('a broken edit shows its traceback, and the app goes on', async ({ page }) 
     await expect(log(page).getByText('second three')).toBeVisible();
   } finally {
     await page.goto('about:blank'); // it would look for its server
+    await server.stop();
+    await rm(folder, { recursive: true });
+  }
+});
+
+const NEWER = `import clrun as cl
+
+@cl.password_auth_callback
+def check(name, password):
+    return cl.User(name)
+
+@cl.on_chat_start
+async def start():
+    options = [cl.ModeOption("fast", "Fast"), cl.ModeOption("deep", "Deep", default=True)]
+    await cl.context.emitter.set_modes([cl.Mode("depth", "Depth", options)])
+    await cl.ChatSettings([cl.input_widget.TextInput("tone", "Tone", initial="plain")]).send()
+
+@cl.on_settings_edit
+async def edit(values):
+    await cl.context.emitter.send_toast(f"edited {values['tone']}")
+
+@cl.on_audio_start
+async def audio_start():
+    return True
+
+@cl.on_audio_chunk
+async def audio_chunk(chunk):
+    cl.user_session.set("heard", cl.user_session.get("heard", 0) + len(chunk.data))
+
+@cl.on_audio_end
+async def audio_end():
+    await cl.Message("heard" if cl.user_session.get("heard") else "silence").send()
+
+@cl.on_message
+async def answer(message):
+    await cl.Message(f"{message.content} {message.modes}").send()
+`;
+
+test('modes, favourites, edits of settings and speech reach an app', async ({ page, context, errors }) => {
+  const folder = await mkdtemp(join(tmpdir(), 'clrun-newer-'));
+  await writeFile(join(folder, 'app.py'), NEWER);
+  await writeFile(
+    join(folder, 'clrun.toml'),
+    '[UI]\nname = "Assistant"\nchat_settings_location = "sidebar"\n[features]\nfavorites = true\n[features.audio]\nenabled = true\n',
+  );
+  await context.grantPermissions(['microphone']);
+  const server = await serve(join(folder, 'app.py'));
+  try {
+    await logIn(page, server.url, 'ada');
+    errors.length = 0; // the 401 before the login
+    await page.getByRole('button', { name: 'Depth: Deep' }).click();
+    await page.getByRole('menuitemradio', { name: 'Fast' }).click();
+    await say(page, 'hello');
+    await expect(log(page).getByText("hello {'depth': 'fast'}")).toBeVisible();
+    await log(page).getByText('hello', { exact: true }).hover();
+    await page.getByRole('button', { name: 'Add to favourites' }).click();
+    await expect(page.getByRole('button', { name: 'Remove from favourites' })).toHaveAttribute('aria-pressed', 'true');
+    await page.getByRole('button', { name: 'New chat' }).click();
+    await page.getByRole('button', { name: 'Use a favourite' }).click();
+    await page.getByRole('dialog', { name: 'Favourites' }).getByRole('button', { name: 'hello' }).click();
+    await expect(box(page)).toHaveValue('hello');
+    await page.getByRole('button', { name: 'Settings' }).click();
+    await page.getByRole('complementary').getByLabel('Tone').fill('warm');
+    await expect(page.getByText('edited warm')).toBeVisible();
+    const sent = page.waitForEvent('console', (message) => message.text() === 'sound');
+    await page.evaluate(() => {
+      const send = WebSocket.prototype.send;
+      WebSocket.prototype.send = function (data) {
+        if (typeof data !== 'string') console.log('sound');
+        return send.call(this, data);
+      };
+    });
+    await page.getByRole('button', { name: 'Start recording' }).click();
+    await sent;
+    await page.getByRole('button', { name: 'Stop recording' }).click();
+    await expect(log(page).getByText('heard', { exact: true })).toBeVisible();
+  } finally {
+    await page.goto('about:blank');
     await server.stop();
     await rm(folder, { recursive: true });
   }

@@ -47,9 +47,12 @@ function library(): Promise<Library> {
   return coming;
 }
 
+// For figures that bring no template of their own; seen on light and dark.
+const COLOURS = ['#4c9a84', '#d08c3c', '#6d8fc7', '#b8679a', '#8a9a3e', '#c4675c', '#7f79bd', '#5aa5b5'];
+
 interface Figure {
   data: unknown[];
-  layout?: { height?: number };
+  layout?: { height?: number; template?: object };
   config?: object;
 }
 
@@ -71,6 +74,7 @@ export default function Plotly({ url }: { url: string }) {
         paper_bgcolor: 'transparent',
         plot_bgcolor: 'transparent',
         margin: { t: 24, r: 16, b: 40, l: 48 },
+        ...(figure.layout?.template ? {} : { colorway: COLOURS }),
         ...figure.layout,
         height: figure.layout?.height ?? 400,
         font: { color: getComputedStyle(node).color },

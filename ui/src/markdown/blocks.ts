@@ -45,10 +45,13 @@ function fenceAfter(line: string, open: string): string {
 /** Closes what the last block has opened so far, so that its end does not flicker as it grows. */
 export function mend(block: string): string {
   if (FENCE.test(block) || /^(\$\$|:::)/.test(block)) return block;
+  // A table is one from its second row on; the first would be seen as a paragraph until then.
+  if (/^\|[^\n]*(\n[|\s:-]*)?$/.test(block) && !/\n\|[\s:-]+\|/.test(block)) return '';
   const codes = block.match(/`/g)?.length ?? 0;
   if (codes % 2) return `${block}\``;
-  const stars = block.replace(/`[^`]*`/g, '').match(/\*\*/g)?.length ?? 0;
-  const end = block.trimEnd();
-  if (stars % 2 === 0) return block;
+  const linked = block.replace(/!?\[([^\]\n]*)\]\([^)\s]*$/, '$1'); // a link whose end is to come
+  const stars = linked.replace(/`[^`]*`/g, '').match(/\*\*/g)?.length ?? 0;
+  const end = linked.trimEnd();
+  if (stars % 2 === 0) return linked;
   return end.endsWith('**') ? end.slice(0, -2) : `${end}**`;
 }
