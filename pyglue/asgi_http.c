@@ -46,7 +46,7 @@ void clr_asgi_http_drop(clr_asgi_call_t *call)
         Py_DECREF(call->pieces[--call->piece_count]);
 }
 
-/* The body will come only if someone asks for it. */
+/* The body, or the rest of it, will come only if someone asks for it. */
 static void ask_to_continue(clr_asgi_call_t *call)
 {
     if (!call->in_continue || !call->stream || call->response.state > RESPONSE_HELD)
@@ -97,7 +97,7 @@ int clr_asgi_http_body(clr_asgi_call_t *call, clr_str_t body, bool end)
     if (call->in_end || call->unread > CLR_REQUEST_WINDOW)
         return CLR_EPROTO;
     call->in_end = end;
-    call->in_continue &= !end && body.n == 0;
+    call->in_continue &= !end;
     call->unread += body.n;
     if (body.n > 0 && stands_alone(call, body)) {
         PyObject *piece = PyBytes_FromStringAndSize(body.p, (Py_ssize_t)body.n);

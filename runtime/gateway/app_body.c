@@ -44,6 +44,14 @@ static bool has_worker(const clr_app_request_t *r)
     return r->worker != NULL;
 }
 
+/* More may be sent to the worker now. One that has a request that was parked says so with
+ * HTTP_TAKE: more than CLR_APP_GATHER_MAX of the body came with it, or it has to ask for 100
+ * Continue. */
+static bool is_window_open(const clr_app_request_t *r)
+{
+    return has_worker(r) && !r->parked && r->untaken < CLR_REQUEST_WINDOW;
+}
+
 void clr_app_on_body(clr_exchange_t *x, clr_str_t piece)
 {
     clr_app_request_t *r = clr_app_of(x);
@@ -57,7 +65,7 @@ void clr_app_on_body(clr_exchange_t *x, clr_str_t piece)
         return;
     }
     clr_app_drop_kept(r);
-    if (r->body.n == 0 && r->untaken < CLR_REQUEST_WINDOW)
+    if (r->body.n == 0 && is_window_open(r))
         clr_app_send_more(r, piece);
     else
         clr_buf_append_str(&r->body, piece);
@@ -67,7 +75,7 @@ void clr_app_on_body(clr_exchange_t *x, clr_str_t piece)
 /* Only the end is left to be sent. */
 static void send_end(clr_app_request_t *r)
 {
-    if (has_worker(r) && !r->end_sent && r->untaken < CLR_REQUEST_WINDOW)
+    if (!r->end_sent && is_window_open(r))
         send_piece(r, CLR_STR_EMPTY, true);
 }
 
@@ -87,7 +95,7 @@ void clr_app_on_end(clr_exchange_t *x)
 /* What waited for the window: at most what one read brought, and so one piece. */
 static void flush_body(clr_app_request_t *r)
 {
-    if (r->untaken >= CLR_REQUEST_WINDOW)
+    if (!is_window_open(r))
         return;
     if (r->body.n > 0)
         send_piece(r, clr_buf_str(&r->body), r->complete);
@@ -101,11 +109,13 @@ int clr_app_take(clr_app_request_t *r, uint32_t bytes)
     if (bytes > r->untaken)
         return CLR_EPROTO;
     r->untaken -= bytes;
+    bool was_parked = r->parked;
+    r->parked = 0;
     if (r->continue_due && r->x) {
         r->continue_due = 0;
         clr_exchange_continue(r->x);
     }
-    if (bytes == 0)
+    if (bytes == 0 && !was_parked)
         return 0;
     if (r->state >= CLR_APP_OPEN) {
         clr_app_flush_messages(r);
@@ -121,8 +131,7 @@ static bool must_pause(const clr_app_request_t *r)
 {
     if (!has_worker(r))
         return r->state == CLR_APP_WAITING && r->body.n > CLR_APP_GATHER_MAX;
-    return (r->body.n > 0 && !r->kept) || r->untaken >= CLR_REQUEST_WINDOW ||
-           clr_worker_is_congested(r->worker);
+    return (r->body.n > 0 && !r->kept) || !is_window_open(r) || clr_worker_is_congested(r->worker);
 }
 
 void clr_app_update_reading(clr_app_request_t *r)

@@ -36,6 +36,7 @@ typedef struct clr_app_request {
         kept : 1,    /* `body` is what the worker has, for another if it does not take it */
         unbegun : 1, /* by its worker, which is gone */
         split : 1,   /* the worker has more of the body than is kept */
+        parked : 1,  /* it waits for its worker's credit, or did: more may not overtake it */
         drains : 1, sends_file : 1, file_ends : 1, /* the response */
         told : 1,    /* the worker knows that it is gone, or will when it has the messages before */
         closing : 1, /* the application closed the WebSocket */

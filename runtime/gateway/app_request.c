@@ -203,14 +203,15 @@ static void write_body(clr_app_request_t *r, clr_buf_t *out, clr_str_t more)
 }
 
 /* What came last is worth a frame of its own, for it need not be copied (loans.h). */
-static bool goes_apart(const clr_worker_t *w, clr_str_t more)
+static bool goes_apart(const clr_app_request_t *r, clr_str_t last)
 {
-    return more.n >= CLR_LOANS_MIN && clr_loans_are_open(w);
+    return last.n >= CLR_LOANS_MIN && r->gw->loans && !r->parked;
 }
 
 static void send_request(clr_app_request_t *r, clr_worker_t *w, clr_str_t last)
 {
-    bool is_apart = goes_apart(w, last);
+    r->parked = !r->is_websocket && !r->complete && !clr_worker_is_open(w);
+    bool is_apart = goes_apart(r, last);
     clr_str_t more = is_apart ? CLR_STR_EMPTY : last;
     uint8_t type = r->is_websocket ? CLR_FRAME_WS_OPEN : CLR_FRAME_HTTP_REQUEST, flags = 0;
     if (!r->is_websocket)

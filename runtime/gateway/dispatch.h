@@ -134,6 +134,9 @@ uint64_t clr_worker_loads(const clr_worker_t *w);
 /* Calls on_given_up. */
 void clr_worker_give_up(clr_worker_t *w);
 
+/* A creditable frame would go out at once. */
+bool clr_worker_is_open(const clr_worker_t *w);
+
 /* Its clients are paused. */
 bool clr_worker_is_congested(const clr_worker_t *w);
 

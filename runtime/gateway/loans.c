@@ -87,11 +87,6 @@ bool clr_loans_lend(clr_worker_t *w, clr_str_t piece, uint32_t *at)
     return true;
 }
 
-bool clr_loans_are_open(const clr_worker_t *w)
-{
-    return w->gw->loans && clr_outbox_is_open(&w->outbox);
-}
-
 void clr_loans_end(clr_worker_t *w)
 {
     if (w->gw->loans)

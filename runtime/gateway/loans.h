@@ -30,9 +30,6 @@ int clr_loans_fd(const clr_gateway_t *gw);
  * frame that says so must be the next one to the worker, and go out at once. */
 CLR_NODISCARD bool clr_loans_lend(clr_worker_t *w, clr_str_t piece, uint32_t *at);
 
-/* A creditable frame to it would go out at once, and pieces may follow. */
-bool clr_loans_are_open(const clr_worker_t *w);
-
 /* The worker is gone, or going: what it has is back. */
 void clr_loans_end(clr_worker_t *w);
 

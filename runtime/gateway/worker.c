@@ -449,6 +449,11 @@ void clr_worker_get_load(const clr_worker_t *w, clr_worker_load_t *out)
     out->unsent = w->state != CLR_WORKER_GONE ? clr_link_pending(w->link) : 0;
 }
 
+bool clr_worker_is_open(const clr_worker_t *w)
+{
+    return clr_outbox_is_open(&w->outbox);
+}
+
 bool clr_worker_is_congested(const clr_worker_t *w)
 {
     return w->congested;

@@ -218,6 +218,7 @@ class Gateway:
         self.fd = theirs.detach()
         self.socket.setblocking(False)
         self.link = Link(self.fd)
+        self.begin()
         self.loop = loop_factory(self.link)
         asyncio.set_event_loop(self.loop)
         self.errors = []
@@ -234,6 +235,9 @@ class Gateway:
         if ready:
             self.link.ready()
         self.run()
+
+    def begin(self):
+        """Before the link is started."""
 
     def __enter__(self):
         return self

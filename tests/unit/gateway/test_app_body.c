@@ -1,5 +1,6 @@
 /* A request's body: gathered, dispatched, under the window, and 100 Continue. */
 #include "app_fixture.h"
+#include "gateway/affinity.h"
 
 #define END CLR_FRAME_END
 
@@ -308,6 +309,42 @@ TEST(app_body_waiting_for_a_worker_is_bounded)
     app_teardown(&f);
 }
 
+TEST(app_body_does_not_overtake_its_request)
+{
+    static clr_affinity_keys_t keys;
+    clr_error_t err = {0};
+    fake_t f;
+    EXPECT_EQ(clr_affinity_keys_parse(&keys, "header:x-key", &err), 0);
+    fixture_defaults();
+    options.http.body_bytes = 10 << 20;
+    options.affinity = &keys;
+    fixture_open(false);
+    app_open(&f, 1, 1); /* credit for the request that teaches the key */
+    int first = request("GET", "/", "", NULL);
+    app_start(&f, app_asked(&f).stream, END, 200, "x-key: k", "ok");
+    expect_answer(first, 200, "ok");
+    clr_buf_t body = bytes_of(3 * CLR_APP_GATHER_MAX), got = {0};
+    char head[80];
+    snprintf(head, sizeof(head), "X-Key: k\r\nContent-Length: %zu\r\n", body.n);
+    int fd = request("POST", "/", head, NULL);
+    loopback_send(&loop, fd, clr_str(body.p, 2 * CLR_APP_GATHER_MAX));
+    app_settle();
+    loopback_send(&loop, fd, clr_str_from(clr_buf_str(&body), 2 * CLR_APP_GATHER_MAX));
+    fake_expect_nothing(&f); /* it waits for credit, with its body */
+    fake_credit(&f, 1);
+    asked_t a = app_asked(&f);
+    uint64_t stream = a.stream;
+    clr_buf_append_str(&got, a.body);
+    app_take(&f, stream, (uint32_t)a.body.n);
+    while (!read_body(&f, &got, 1))
+        continue;
+    EXPECT_STR(clr_buf_str(&got), clr_buf_str(&body));
+    answer(&f, stream, fd);
+    clr_buf_deinit(&got);
+    clr_buf_deinit(&body);
+    app_teardown(&f);
+}
+
 /* ---- 100 Continue ---- */
 
 #define EXPECTS "Content-Length: 4\r\nExpect: 100-continue\r\n"
@@ -414,6 +451,7 @@ TEST_MAIN(T(app_body_small_ones_come_with_the_request),
           T(app_body_end_waits_for_the_window_too),
           T(app_body_take_beyond_what_was_sent_is_a_violation), T(app_body_that_breaks_off_is_told),
           T(app_body_over_the_limit_is_413), T(app_body_waiting_for_a_worker_is_bounded),
+          T(app_body_does_not_overtake_its_request),
           T(app_body_continue_is_sent_when_the_application_asks),
           T(app_body_continue_is_not_sent_after_a_response),
           T(app_body_continue_is_not_sent_to_who_does_not_wait),
