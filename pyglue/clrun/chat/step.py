@@ -16,9 +16,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
-    from typing import TypedDict
+    from typing import TypedDict, TypeVar, overload
 
     from .element import Element
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
 
     class StepDict(TypedDict, total=False):
         """A step or message on the wire: times are ISO 8601 strings."""
@@ -270,6 +272,29 @@ class Step:
     ) -> None:
         self._close(error)
         start(self.update(), self._loop)
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def step(original_function: Function) -> Function: ...
+
+    @overload
+    def step(
+        original_function: None = None,
+        *,
+        name: str | None = None,
+        type: str = "undefined",
+        id: str | None = None,
+        parent_id: str | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        language: str | None = None,
+        icon: str | None = None,
+        show_input: bool | str = "json",
+        default_open: bool = False,
+        auto_collapse: bool = False,
+    ) -> Callable[[Function], Function]: ...
 
 
 def step(

@@ -12,8 +12,9 @@ from typing import Any
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator
-    from typing import TypeVar
+    from typing import ParamSpec, TypeVar
 
+    Arguments = ParamSpec("Arguments")
     Result = TypeVar("Result")
 
 THREADS = 40
@@ -82,8 +83,8 @@ def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
 
 
 def make_async(
-    function: Callable[..., Result], **options: Any
-) -> Callable[..., Coroutine[Any, Any, Result]]:
+    function: Callable[Arguments, Result], **options: Any
+) -> Callable[Arguments, Coroutine[Any, Any, Result]]:
     """A coroutine function that calls `function` in a thread, so that the event loop goes on.
 
     The thread has a copy of the caller's context; up to 40 run at a time. When the task that awaits
@@ -92,7 +93,7 @@ def make_async(
     """
 
     @functools.wraps(function)
-    async def call(*args: Any, **kwargs: Any) -> Result:
+    async def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         return await in_thread(function, args, kwargs)
 
     return call
@@ -240,7 +241,7 @@ def background(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return task
 
 
-def cache(function: Callable[..., Result]) -> Callable[..., Result]:
+def cache(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Remember the results of a plain function for the life of the process, by its arguments.
 
     They must be hashable. Calls with the same arguments wait for the first; others do not. What
