@@ -1,26 +1,53 @@
-import type { IStep } from '@chainlit/react-client';
+import { ChainlitContext, sessionIdState, type IFeedback, type IStep } from '@chainlit/react-client';
 import { MessageSquareText, ThumbsDown, ThumbsUp } from 'lucide-react';
-import { useState } from 'react';
+import { useContext, useState } from 'react';
+import { atom, useRecoilState, useRecoilValue } from 'recoil';
 
 import { useText } from '../i18n';
 import { Button, IconButton, Modal } from '../kit';
-import { useChat, type Rate } from './context';
+import { useChat } from './context';
+
+// What was given here, by run; null was taken back. A run that a reconnect sends again has none.
+const givenState = atom<Record<string, IFeedback | null>>({ key: 'clrun-feedback', default: {} });
+
+function useFeedback(run: IStep) {
+  const api = useContext(ChainlitContext);
+  const session = useRecoilValue(sessionIdState);
+  const [given, setGiven] = useRecoilState(givenState);
+  const feedback = given[run.id] === undefined ? run.feedback : (given[run.id] ?? undefined);
+  const give = async (value: 0 | 1 | undefined, comment?: string) => {
+    const keep = (next: IFeedback | null) => setGiven((old) => ({ ...old, [run.id]: next }));
+    try {
+      if (value === undefined) {
+        if (feedback?.id) await api.deleteFeedback(feedback.id);
+        keep(null);
+      } else {
+        const next: IFeedback = { id: feedback?.id, forId: run.id, value, comment };
+        keep({ ...next, id: (await api.setFeedback(next, session)).feedbackId });
+      }
+    } catch {
+      return; // told in a notice
+    }
+  };
+  return { feedback, give };
+}
 
 /** Two thumbs for a run, and once it is rated a comment. */
 export function Feedback({ run }: { run: IStep }) {
-  const { onRate } = useChat();
-  return onRate ? <Rating run={run} onRate={onRate} /> : null;
+  const { rates } = useChat();
+  return rates ? <Rating run={run} /> : null;
 }
 
-function Rating({ run, onRate }: { run: IStep; onRate: Rate }) {
+function Rating({ run }: { run: IStep }) {
   const t = useText();
   const [commenting, setCommenting] = useState(false);
-  const { value, comment } = run.feedback ?? {};
-  const rate = (next: 0 | 1) => void onRate(run, next === value ? undefined : next, comment);
+  const { feedback, give } = useFeedback(run);
+  const { value, comment } = feedback ?? {};
+  const rate = (next: 0 | 1) => void give(next === value ? undefined : next, comment);
   const submit = (event: React.FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const text = String(new FormData(event.currentTarget).get('comment')).trim();
-    if (value !== undefined) void onRate(run, value as 0 | 1, text || undefined);
+    if (value !== undefined) void give(value as 0 | 1, text || undefined);
     setCommenting(false);
   };
   return (

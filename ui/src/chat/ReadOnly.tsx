@@ -25,7 +25,7 @@ export function ReadOnly({ path }: { path: string }) {
         editing: undefined,
         setEditing: () => undefined,
         onEdit: () => undefined,
-        onRate: undefined,
+        rates: false,
         onFavorite: undefined,
         onElement: (id) => go(`/element/${id}?thread=${data?.id ?? ''}`),
       },

@@ -3,9 +3,6 @@ import { loadingState, type IAction, type IChainlitConfig, type IMessageElement,
 import { createContext, useContext } from 'react';
 import { useRecoilValue } from 'recoil';
 
-/** Rates a run: 1 well, 0 badly, undefined takes it back. */
-export type Rate = (run: IStep, value: 0 | 1 | undefined, comment?: string) => Promise<void>;
-
 export interface Chat {
   config: IChainlitConfig;
   elements: Map<string, IMessageElement[]>; // by the step they belong to
@@ -19,8 +16,8 @@ export interface Chat {
   editing: string | undefined;
   setEditing: (id: string | undefined) => void;
   onEdit: (step: IStep, text: string) => void;
-  // Where they are not there, there is nobody to keep them for.
-  onRate: Rate | undefined;
+  /** Are runs rated? Not where there is nobody to keep it for. */
+  rates: boolean;
   onFavorite: ((step: IStep, favorite: boolean) => void) | undefined;
   onElement: (id: string) => void;
 }

@@ -7,28 +7,18 @@ import {
   messagesState,
   sessionIdState,
   sideViewState,
-  updateMessageById,
   useAuth,
   useChatData,
   useChatInteract,
   type IAction,
-  type IStep,
 } from '@chainlit/react-client';
 import { useCallback, useContext, useMemo, useState } from 'react';
 import { useRecoilValue, useSetRecoilState } from 'recoil';
 
 import { useConfig } from '../config';
 import { go } from '../route';
-import { grouped, type Chat, type Rate } from './context';
+import { grouped, type Chat } from './context';
 import { useFavorites, useHasFavorites } from './extras';
-
-function find(steps: IStep[], id: string): IStep | undefined {
-  for (const step of steps) {
-    const found = step.id === id ? step : find(step.steps ?? [], id);
-    if (found) return found;
-  }
-  return undefined;
-}
 
 function useAction(): Chat['onAction'] {
   const api = useContext(ChainlitContext);
@@ -62,33 +52,6 @@ function useEdit(): Chat['onEdit'] {
   );
 }
 
-function useRate(): Rate {
-  const api = useContext(ChainlitContext);
-  const session = useRecoilValue(sessionIdState);
-  const setMessages = useSetRecoilState(messagesState);
-  return useCallback(
-    async ({ id: forId, feedback: old }, value, comment) => {
-      const put = (feedback: IStep['feedback']) =>
-        setMessages((messages) => {
-          const run = find(messages, forId);
-          return run ? updateMessageById(messages, forId, { ...run, feedback }) : messages;
-        });
-      try {
-        if (value === undefined) {
-          if (old?.id) await api.deleteFeedback(old.id);
-          put(undefined);
-        } else {
-          const { feedbackId } = await api.setFeedback({ ...old, forId, value, comment }, session);
-          put({ id: feedbackId, forId, value, comment });
-        }
-      } catch {
-        return; // told in a notice
-      }
-    },
-    [api, session, setMessages],
-  );
-}
-
 function useShow(): Chat['onElement'] {
   const elements = useRecoilValue(elementState);
   const setSide = useSetRecoilState(sideViewState);
@@ -112,7 +75,7 @@ export function useChatValue(): Chat | undefined {
   const [editing, setEditing] = useState<string>();
   const { setFavorite } = useFavorites();
   const hasFavorites = useHasFavorites();
-  const [onAction, onEdit, rate, onElement] = [useAction(), useEdit(), useRate(), useShow()];
+  const [onAction, onEdit, onElement] = [useAction(), useEdit(), useShow()];
   const byStep = useMemo(() => grouped(elements), [elements]);
   const actionsByStep = useMemo(() => grouped(actions), [actions]);
   return useMemo(() => {
@@ -129,9 +92,9 @@ export function useChatValue(): Chat | undefined {
       setEditing,
       onAction,
       onEdit,
-      onRate: config.dataPersistence && user ? rate : undefined,
+      rates: Boolean(config.dataPersistence && user),
       onFavorite: hasFavorites ? setFavorite : undefined,
       onElement,
     };
-  }, [config, profile, byStep, actionsByStep, askUser, user, editing, hasFavorites, setFavorite, onAction, onEdit, rate, onElement]);
+  }, [config, profile, byStep, actionsByStep, askUser, user, editing, hasFavorites, setFavorite, onAction, onEdit, onElement]);
 }
