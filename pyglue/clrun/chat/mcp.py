@@ -10,6 +10,7 @@ import asyncio
 import shlex
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ CONNECT_SECONDS = 60  # some servers are downloaded when they are first started
 CLOSE_SECONDS = 10
 MOST_SERVERS = 20  # of a session
 _LONGEST = 8192
+_TRANSPORTS = ("mcp.client.stdio", "mcp.client.sse", "mcp.client.streamable_http")
 # What a program is found by, or loads before its own code.
 _NOT_FOR_USERS = ("PATH", "LD_", "DYLD_", "PYTHON", "NODE_OPTIONS", "BASH_ENV", "ENV")
 
@@ -189,11 +191,14 @@ class McpHandle:
 
 async def _enter(stack: AsyncExitStack, connection: McpConnection) -> Any:
     try:
-        from mcp import ClientSession
+        for name in ("mcp", *_TRANSPORTS):  # in a thread: it takes a second
+            await asyncio.to_thread(import_module, name)
     except ModuleNotFoundError as error:
         if error.name != "mcp":
             raise
         raise McpError("MCP needs the package mcp where the app runs: pip install mcp") from None
+    from mcp import ClientSession
+
     streams = await stack.enter_async_context(await _transport(stack, connection))
     client = await stack.enter_async_context(ClientSession(streams[0], streams[1]))
     await client.initialize()
