@@ -7,7 +7,6 @@ load of the app after that.
 from __future__ import annotations
 
 import os
-import sys
 import types
 import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
@@ -18,9 +17,9 @@ from urllib.parse import urlsplit
 from clrun._source import hook
 
 from .errors import logger
+from .root import FILES, app_root as app_root, env as env
 from .translations import FOLDERS as TRANSLATIONS
 
-FILES = ("clrun.toml", ".chainlit/config.toml")
 MOST_PROFILES = 1000
 
 
@@ -154,34 +153,6 @@ class ChainlitConfigOverrides:
     ui: UISettings | dict[str, Any] | None = None
     features: FeaturesSettings | dict[str, Any] | None = None
     project: ProjectSettings | dict[str, Any] | None = None
-
-
-# Of these one at least lies in the folder of an app that is more than its code.
-_MARKS = (*FILES, "chainlit.md", "public")
-
-
-def app_root() -> str:
-    """The folder that an app's files are looked for in.
-
-    The working directory, if not told; but the folder of the app's code if that alone has any.
-    """
-    told = env("APP_ROOT")
-    if told:
-        return told
-    here = os.getcwd()
-    folder = os.path.dirname(os.path.abspath(sys.argv[0]))
-    if not _is_marked(here) and _is_marked(folder):
-        return folder
-    return here
-
-
-def _is_marked(folder: str) -> bool:
-    return any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS)
-
-
-def env(name: str) -> str | None:
-    """The environment's CLRUN_name, or CHAINLIT_name, which apps written for Chainlit have."""
-    return os.environ.get("CLRUN_" + name) or os.environ.get("CHAINLIT_" + name)
 
 
 @dataclass

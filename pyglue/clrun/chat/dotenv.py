@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 
+from .root import app_root
+
 _LINE = re.compile(
     r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)[ \t]*=[ \t]*
     (?:'(?P<raw>[^']*)'|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\n]*?))
@@ -20,8 +22,7 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
 def load_env(path: str | None = None) -> None:
     """Set what the file has and the environment has not. No file, no harm."""
-    root = os.environ.get("CLRUN_APP_ROOT") or os.environ.get("CHAINLIT_APP_ROOT") or ""
-    path = path or os.path.join(root, os.environ.get("CHAINLIT_ENV_FILE") or ".env")
+    path = path or os.path.join(app_root(), os.environ.get("CHAINLIT_ENV_FILE") or ".env")
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
             text = file.read()

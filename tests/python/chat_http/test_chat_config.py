@@ -1,5 +1,7 @@
 """The configuration file, what profiles override, and the app's .env."""
 
+import os
+
 import pytest
 
 
@@ -51,6 +53,23 @@ def test_the_apps_folder_is_that_of_its_code_if_only_that_has_files(monkeypatch,
         assert app_root() == str(folder)
     monkeypatch.setenv("CLRUN_APP_ROOT", "elsewhere")
     assert app_root() == "elsewhere"
+
+
+def test_the_env_file_of_an_app_that_is_started_from_elsewhere(monkeypatch, tmp_path):
+    from clrun.chat.dotenv import load_env
+
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "clrun.toml").touch()
+    (code / ".env").write_text("CHAT_TEST_C=beside the code\n")
+    for name in ("CLRUN_APP_ROOT", "CHAINLIT_APP_ROOT", "CHAINLIT_ENV_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CHAT_TEST_C", "x")  # so that it is restored
+    monkeypatch.delenv("CHAT_TEST_C")
+    monkeypatch.setattr("sys.argv", [str(code / "app.py")])
+    monkeypatch.chdir(tmp_path)
+    load_env()
+    assert os.environ["CHAT_TEST_C"] == "beside the code"
 
 
 def test_clrun_toml_comes_before_the_other(load):
@@ -148,8 +167,6 @@ I=last"""
 
 
 def test_the_environment_wins_over_the_file(chat, monkeypatch):
-    import os
-
     from clrun.chat.dotenv import load_env
 
     monkeypatch.setenv("CHAT_TEST_A", "kept")
