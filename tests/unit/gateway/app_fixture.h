@@ -226,3 +226,9 @@ CLR_UNUSED static size_t app_count(void)
 {
     return clr_app_request_count(&gw);
 }
+
+/* A response, whole. */
+CLR_UNUSED static void app_answer(fake_t *f, uint64_t stream, const char *body)
+{
+    app_start(f, stream, CLR_FRAME_END, 200, "content-type: text/plain", body);
+}

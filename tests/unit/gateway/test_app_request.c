@@ -1,13 +1,7 @@
-/* A request's life and placement: which worker gets it, when it waits, and what becomes of it when
- * its worker does not answer. */
+/* A request's life and placement: which worker gets it, and when it waits. */
 #include "app_fixture.h"
 
 #define END CLR_FRAME_END
-
-static void answer(fake_t *f, uint64_t stream, const char *body)
-{
-    app_start(f, stream, END, 200, "content-type: text/plain", body);
-}
 
 /* ---- one worker ---- */
 
@@ -38,7 +32,7 @@ TEST(app_request_get_is_one_frame_each_way)
     EXPECT_STR_C(a.head.local_host, "127.0.0.1");
     EXPECT_EQ(a.head.local_port, clr_listener_port(listener));
     EXPECT_EQ(a.head.headers.count, 4);
-    answer(&f, a.stream, "hello");
+    app_answer(&f, a.stream, "hello");
     response_t r = response(fd);
     EXPECT_EQ(r.status, 200);
     EXPECT(head_has(&r, "content-type: text/plain\r\n"));
@@ -64,7 +58,7 @@ TEST(app_request_keeps_the_connection_and_its_order)
         snprintf(want, sizeof(want), "/%d", i);
         EXPECT_STR_C(a.head.target, want);
         fake_expect_nothing(&f);
-        answer(&f, a.stream, want);
+        app_answer(&f, a.stream, want);
         EXPECT(loopback_read_text(&loop, fd, &got, want));
         clr_buf_deinit(&got);
     }
@@ -88,7 +82,7 @@ TEST(app_request_registered_paths_come_first)
     int fd = request("GET", "/other", "", NULL);
     asked_t a = app_asked(&f);
     EXPECT_STR_C(a.head.target, "/other");
-    answer(&f, a.stream, "");
+    app_answer(&f, a.stream, "");
     expect_answer(fd, 200, "");
     app_teardown(&f);
 }
@@ -124,7 +118,7 @@ TEST(app_request_targets_of_all_forms)
             asked_t a = app_asked(&f);
             EXPECT(strstr(cases[i].line, " ") != NULL);
             EXPECT(memmem(cases[i].line, strlen(cases[i].line), a.head.target.p, a.head.target.n));
-            answer(&f, a.stream, "ok");
+            app_answer(&f, a.stream, "ok");
         }
         response_t r = response(fd);
         if (r.status != cases[i].status)
@@ -143,7 +137,7 @@ TEST(app_request_tells_the_worker_that_the_client_is_gone)
     close(fd);
     EXPECT_EQ(fake_expect(&f, CLR_FRAME_HTTP_GONE).stream, stream);
     EXPECT_EQ(app_count(), 0);
-    answer(&f, stream, "late"); /* finds nothing, and harms nothing */
+    app_answer(&f, stream, "late"); /* finds nothing, and harms nothing */
     fake_expect_nothing(&f);
     EXPECT(!f.gone);
     app_teardown(&f);
@@ -156,10 +150,10 @@ TEST(app_request_of_another_worker_is_a_violation)
     app_open(&b, 2, 10);
     int fd = request("GET", "/", "", NULL);
     uint64_t stream = app_asked(&a).stream;
-    answer(&b, stream, "mine");
+    app_answer(&b, stream, "mine");
     fake_wait_gone(&b);
     EXPECT_EQ(b.gone_reason, CLR_EPROTO);
-    answer(&a, stream, "ok");
+    app_answer(&a, stream, "ok");
     expect_answer(fd, 200, "ok");
     fake_close(&b);
     app_teardown(&a);
@@ -214,10 +208,10 @@ TEST(app_request_over_the_limit_is_503)
     EXPECT_EQ(r.status, 503);
     EXPECT(head_has(&r, "Retry-After: 1\r\n"));
     response_free(&r);
-    answer(&f, stream, "ok");
+    app_answer(&f, stream, "ok");
     expect_answer(first, 200, "ok");
     int again = request("GET", "/", "", NULL);
-    answer(&f, app_asked(&f).stream, "ok");
+    app_answer(&f, app_asked(&f).stream, "ok");
     expect_answer(again, 200, "ok");
     app_teardown(&f);
 }
@@ -237,15 +231,15 @@ TEST(app_request_goes_where_fewest_are_in_progress)
         fds[2 * i + 1] = request("GET", "/b", "", NULL);
         of_b[i] = app_asked(&b).stream;
     }
-    answer(&b, of_b[0], "b");
+    app_answer(&b, of_b[0], "b");
     expect_answer(fds[1], 200, "b");
     fds[1] = request("GET", "/b", "", NULL);
-    answer(&b, app_asked(&b).stream, "b");
+    app_answer(&b, app_asked(&b).stream, "b");
     expect_answer(fds[1], 200, "b");
-    answer(&b, of_b[1], "b");
+    app_answer(&b, of_b[1], "b");
     expect_answer(fds[3], 200, "b");
     for (int i = 0; i < 2; i++) {
-        answer(&a, of_a[i], "a");
+        app_answer(&a, of_a[i], "a");
         expect_answer(fds[2 * i], 200, "a");
     }
     fake_close(&b);
@@ -266,13 +260,13 @@ TEST(app_request_waits_for_credit_in_the_gateway)
     asked_t asked = app_asked(&b);
     EXPECT_STR_C(asked.head.target, "/1");
     fake_expect_nothing(&b);
-    answer(&b, asked.stream, "one");
+    app_answer(&b, asked.stream, "one");
     expect_answer(first, 200, "one");
     fake_expect_nothing(&b);
     fake_credit(&b, 1);
     asked = app_asked(&b);
     EXPECT_STR_C(asked.head.target, "/2");
-    answer(&b, asked.stream, "two");
+    app_answer(&b, asked.stream, "two");
     expect_answer(second, 200, "two");
     fake_close(&b);
     app_teardown(&a);
@@ -317,7 +311,7 @@ TEST(app_request_waits_for_a_worker_that_is_behind)
     int fd = request("GET", "/late", "", NULL);
     LOOPBACK_UNTIL(&loop, -1, gw.app->waiting_count == 1);
     /* It reads, and says nothing that would wake the queue. */
-    answer(&f, asked_for(&f, "/late").stream, "here");
+    app_answer(&f, asked_for(&f, "/late").stream, "here");
     expect_answer(fd, 200, "here");
     EXPECT(!clr_worker_is_congested(f.w));
     while (n > 0)
@@ -352,7 +346,7 @@ TEST(app_request_waits_for_a_worker_that_is_blocked)
     app_settle();
     fake_expect_nothing(&f);
     say_blocked(fds[0], 0); /* and nothing that would wake the queue */
-    answer(&f, app_asked(&f).stream, "here");
+    app_answer(&f, app_asked(&f).stream, "here");
     expect_answer(fd, 200, "here");
     close(fds[0]);
     app_teardown(&f);
@@ -371,11 +365,11 @@ TEST(app_request_avoids_a_worker_that_is_silent)
     app_open(&b, 2, 10);
     asked_t asked = app_asked(&b);
     EXPECT_STR_C(asked.head.target, "/waits");
-    answer(&b, asked.stream, "b");
+    app_answer(&b, asked.stream, "b");
     expect_answer(fd, 200, "b");
     fake_credit(&a, 1); /* it answers again */
     EXPECT(clr_dispatch_choose_app(&gw) == b.w || clr_dispatch_choose_app(&gw) == a.w);
-    answer(&a, stream, "a");
+    app_answer(&a, stream, "a");
     expect_answer(stuck, 200, "a");
     fake_close(&b);
     app_teardown(&a);
@@ -395,7 +389,7 @@ TEST(app_request_that_left_the_queue_is_not_sent)
     fake_credit(&f, 5);
     asked_t a = app_asked(&f);
     EXPECT_STR_C(a.head.target, "/here");
-    answer(&f, a.stream, "ok");
+    app_answer(&f, a.stream, "ok");
     expect_answer(fd, 200, "ok");
     app_teardown(&f);
 }
@@ -412,200 +406,6 @@ TEST(app_request_queue_is_bounded)
     gw.app->waiting_count -= CLR_APP_WAITING_MAX - 1;
     close(fd);
     LOOPBACK_UNTIL(&loop, -1, app_count() == 0);
-    app_teardown(&f);
-}
-
-/* ---- workers that do not answer ---- */
-
-TEST(app_request_waits_for_the_next_worker_and_is_repeated_once)
-{
-    fake_t a, b;
-    app_setup(&a);
-    int get = request("GET", "/get", "", NULL);
-    (void)app_asked(&a);
-    fake_close(&a);
-    EXPECT_EQ(app_count(), 1);
-    int late = request("POST", "/late", "", "x");
-    LOOPBACK_UNTIL(&loop, -1, app_count() == 2);
-    app_open(&b, 1, 10);
-    asked_t asked = app_asked(&b);
-    EXPECT_STR_C(asked.head.target, "/get");
-    asked = app_asked(&b);
-    EXPECT_STR_C(asked.head.target, "/late");
-    EXPECT_STR_C(asked.body, "x");
-    answer(&b, asked.stream, "late");
-    expect_answer(late, 200, "late");
-    fake_close(&b);
-    expect_answer(get, 502, NULL); /* it may be what kills them */
-    fixture_close();
-}
-
-TEST(app_request_that_may_have_had_an_effect_is_502)
-{
-    fake_t f;
-    app_setup(&f);
-    int post = request("POST", "/", "", "x");
-    (void)app_asked(&f);
-    fake_close(&f);
-    expect_answer(post, 502, NULL);
-    fixture_close();
-}
-
-TEST(app_request_that_nobody_began_goes_to_another)
-{
-    fake_t a, b;
-    app_setup(&a);
-    int begun = request("POST", "/begun", "", "1");
-    (void)app_asked(&a);
-    int fresh = request("POST", "/fresh", "", "2");
-    (void)app_unbegun(&a);
-    fake_close(&a);
-    expect_answer(begun, 502, NULL);
-    app_open(&b, 1, 10);
-    asked_t asked = app_asked(&b);
-    EXPECT_STR_C(asked.head.target, "/fresh");
-    EXPECT_STR_C(asked.body, "2");
-    EXPECT_EQ(asked.flags, END);
-    answer(&b, asked.stream, "ok");
-    expect_answer(fresh, 200, "ok");
-    app_teardown(&b);
-}
-
-TEST(app_request_that_nobody_began_is_lost_with_a_part_of_its_body)
-{
-    fake_t f;
-    app_setup(&f);
-    int fd = request("POST", "/", "Content-Length: 5\r\nExpect: 100-continue\r\n", NULL);
-    (void)app_unbegun(&f);
-    loopback_send(&loop, fd, CLR_STR("ab"));
-    fake_expect(&f, CLR_FRAME_HTTP_BODY);
-    fake_close(&f);
-    expect_answer(fd, 502, NULL);
-    fixture_close();
-}
-
-TEST(app_request_response_is_cut_with_its_worker)
-{
-    fake_t f;
-    app_setup(&f);
-    int fd = request("GET", "/", "", NULL);
-    app_start(&f, app_asked(&f).stream, 0, 200, NULL, "some");
-    fake_close(&f);
-    clr_buf_t got = app_read_all(fd);
-    EXPECT(buf_has(&got, "Transfer-Encoding: chunked\r\n"));
-    EXPECT(buf_has(&got, "4\r\nsome\r\n"));
-    EXPECT(!buf_has(&got, "0\r\n\r\n"));
-    clr_buf_deinit(&got);
-    fixture_close();
-}
-
-TEST(app_request_is_refused_after_a_while_without_workers)
-{
-    fake_t f;
-    app_setup(&f);
-    fake_close(&f);
-    int fd = request("GET", "/", "", NULL);
-    LOOPBACK_UNTIL(&loop, -1, app_count() == 1);
-    EXPECT(clr_timer_is_active(&gw.app->expiry));
-    uint64_t left = gw.app->expiry.deadline - clr_loop_now(&loop);
-    EXPECT(left > CLR_APP_WAIT_MS - 5000 && left <= CLR_APP_WAIT_MS);
-    clr_app_request_t *r = clr_container_of(gw.app->waiting.next, clr_app_request_t, node_);
-    r->since_ms -= CLR_APP_WAIT_MS;
-    clr_loop_timer_start(&loop, &gw.app->expiry, 0);
-    response_t got = response(fd);
-    EXPECT_EQ(got.status, 503);
-    EXPECT(head_has(&got, "Retry-After: 1\r\n"));
-    response_free(&got);
-    fixture_close();
-}
-
-TEST(app_request_rejected_goes_to_another)
-{
-    fake_t a, b;
-    app_setup(&a);
-    int fd = request("POST", "/", "", "body");
-    asked_t asked = app_asked(&a);
-    uint64_t first = asked.stream;
-    clr_worker_stop(a.w, 1000);
-    fake_expect(&a, CLR_FRAME_STOP);
-    fake_simple(&a, CLR_FRAME_HTTP_REJECT, first);
-    EXPECT_EQ(app_count(), 1);
-    app_open(&b, 2, 10);
-    asked = app_asked(&b);
-    EXPECT(asked.stream != first);
-    EXPECT_STR_C(asked.body, "body");
-    EXPECT_EQ(asked.flags, END);
-    answer(&a, first, "late"); /* finds nothing */
-    answer(&b, asked.stream, "ok");
-    expect_answer(fd, 200, "ok");
-    EXPECT(!a.gone);
-    fake_close(&b);
-    app_teardown(&a);
-}
-
-TEST(app_request_rejected_by_all_is_503)
-{
-    fake_t f;
-    app_setup(&f);
-    int fd = request("GET", "/", "", NULL);
-    for (int i = 0; i < 3; i++)
-        fake_simple(&f, CLR_FRAME_HTTP_REJECT, app_asked(&f).stream);
-    expect_answer(fd, 503, NULL);
-    app_teardown(&f);
-}
-
-TEST(app_request_rejected_when_part_of_the_body_went_is_503)
-{
-    fake_t f;
-    app_setup(&f);
-    int fd = request("POST", "/", "Content-Length: 5\r\nExpect: 100-continue\r\n", NULL);
-    uint64_t stream = app_asked(&f).stream;
-    loopback_send(&loop, fd, CLR_STR("ab"));
-    fake_expect(&f, CLR_FRAME_HTTP_BODY);
-    fake_simple(&f, CLR_FRAME_HTTP_REJECT, stream);
-    expect_answer(fd, 503, NULL);
-    app_teardown(&f);
-}
-
-TEST(app_request_stopping_worker_finishes_and_gets_no_more)
-{
-    fake_t a, b;
-    app_setup(&a);
-    int fd = request("GET", "/old", "", NULL);
-    uint64_t stream = app_asked(&a).stream;
-    app_open(&b, 2, 10);
-    clr_worker_stop(a.w, 1000);
-    fake_expect(&a, CLR_FRAME_STOP);
-    int fresh[2];
-    for (int i = 0; i < 2; i++) {
-        fresh[i] = request("GET", "/new", "", NULL);
-        answer(&b, app_asked(&b).stream, "new");
-        expect_answer(fresh[i], 200, "new");
-    }
-    answer(&a, stream, "old");
-    expect_answer(fd, 200, "old");
-    fake_close(&b);
-    app_teardown(&a);
-}
-
-TEST(app_request_drain_refuses_what_nobody_will_take)
-{
-    fake_t f;
-    fixture_open(false);
-    app_open(&f, 1, 1);
-    int asked = request("GET", "/asked", "", NULL);
-    uint64_t stream = app_asked(&f).stream;
-    int waiting = request("GET", "/waiting", "", NULL);
-    LOOPBACK_UNTIL(&loop, -1, app_count() == 2);
-    clr_gateway_drain(&gw);
-    clr_worker_stop(f.w, 1000);
-    expect_answer(waiting, 503, NULL);
-    fake_expect(&f, CLR_FRAME_STOP);
-    answer(&f, stream, "ok");
-    response_t r = response(asked);
-    EXPECT_EQ(r.status, 200);
-    EXPECT(head_has(&r, "Connection: close\r\n"));
-    response_free(&r);
     app_teardown(&f);
 }
 
@@ -632,7 +432,7 @@ TEST(app_request_objects_are_used_again)
     app_setup(&f);
     for (int i = 0; i < 20; i++) {
         int fd = request("POST", "/", "", "some body");
-        answer(&f, app_asked(&f).stream, "ok");
+        app_answer(&f, app_asked(&f).stream, "ok");
         fake_credit(&f, 1);
         expect_answer(fd, 200, "ok");
     }
@@ -649,18 +449,8 @@ TEST_MAIN(T(app_request_is_404_without_an_application), T(app_request_get_is_one
           T(app_request_frames_out_of_turn_are_violations), T(app_request_over_the_limit_is_503),
           T(app_request_goes_where_fewest_are_in_progress),
           T(app_request_waits_for_credit_in_the_gateway),
-          T(app_request_waits_for_a_worker_that_is_blocked),
           T(app_request_waits_for_a_worker_that_is_behind),
+          T(app_request_waits_for_a_worker_that_is_blocked),
           T(app_request_avoids_a_worker_that_is_silent),
           T(app_request_that_left_the_queue_is_not_sent), T(app_request_queue_is_bounded),
-          T(app_request_waits_for_the_next_worker_and_is_repeated_once),
-          T(app_request_that_may_have_had_an_effect_is_502),
-          T(app_request_that_nobody_began_goes_to_another),
-          T(app_request_that_nobody_began_is_lost_with_a_part_of_its_body),
-          T(app_request_response_is_cut_with_its_worker),
-          T(app_request_is_refused_after_a_while_without_workers),
-          T(app_request_rejected_goes_to_another), T(app_request_rejected_by_all_is_503),
-          T(app_request_rejected_when_part_of_the_body_went_is_503),
-          T(app_request_stopping_worker_finishes_and_gets_no_more),
-          T(app_request_drain_refuses_what_nobody_will_take),
           T(app_request_app_frame_must_be_sound_and_in_time), T(app_request_objects_are_used_again))
