@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import textwrap
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -31,6 +32,15 @@ def link_version():
 
 TYPES = frame_types()
 NAMES = {number: name for name, number in TYPES.items()}
+
+
+APP = "from clrun import sio\n"
+WARN, FAIL = 2, 3  # levels of LOG
+
+
+def source(body):
+    """An app with the ready server, and this."""
+    return APP + textwrap.dedent(body)
 
 
 def text(value):
