@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .context import enter
-from .errors import log_exception, text_of
+from .errors import log_exception, logger, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -270,6 +270,14 @@ async def connect(session: Session, connection: McpConnection) -> list[str]:
     except Exception as error:
         await disconnect(session, connection.name)
         raise _as_mcp_error(error) from None
+
+
+async def connect_again(session: Session, connection: McpConnection) -> None:
+    """The session was with another worker, whose connections end with it."""
+    try:
+        await connect(session, connection)
+    except McpError as error:
+        logger.warning("the MCP server %r did not come along: %s", connection.name, error)
 
 
 async def disconnect(session: BaseSession, name: str) -> None:

@@ -42,7 +42,10 @@ def pack(session: Session) -> dict[str, Any]:
             break
         messages.append(text)
     fields = {name: getattr(session, name) for name in _FIELDS}
-    return {_KEY: {"fields": fields, "data": data, "messages": messages[::-1]}}
+    servers = [handle.connection for _, handle in session.mcp_sessions.values()]
+    return {
+        _KEY: {"fields": fields, "data": data, "messages": messages[::-1], "servers": servers}
+    }
 
 
 def unpack(session: Session, saved: dict[str, Any]) -> None:
@@ -63,6 +66,11 @@ def unpack(session: Session, saved: dict[str, Any]) -> None:
     enter(session)
     steps = [pickle.loads(text) for text in packed["messages"] if text]
     session.messages[:] = [Message.from_dict(step) for step in steps]
+    for connection in packed["servers"]:
+        from .mcp import connect_again
+        from .sync import background
+
+        background(connect_again(session, connection))
 
 
 def _pickled(key: str, value: Any) -> bytes | None:

@@ -113,6 +113,35 @@ def test_the_end_of_the_session(chat, command):
     assert told[-1] == ("disconnect", "n")
 
 
+def test_a_session_that_goes_to_another_worker(chat, command, caplog):
+    """Its servers are connected there, as the app is told."""
+    from clrun.chat.moving import pack, unpack
+
+    chat.configure(ALL)
+    session, told = chat.session(), noting(chat)
+
+    async def main():
+        assert (await Browser(chat).connect(clientType="stdio", fullCommand=command))[0] == 200
+        saved = pack(session)
+        await chat.runtime.sessions.delete(session)
+        moved = chat.session()
+        unpack(moved, saved)
+        async with asyncio.timeout(10):
+            while len(told) < 3:
+                await asyncio.sleep(0.01)
+        assert list(moved.mcp_sessions) == ["n"]
+        await chat.runtime.sessions.delete(moved)
+        chat.write("server.py", "")
+        unpack(chat.session(), saved)
+        async with asyncio.timeout(10):
+            while "did not come along" not in caplog.text:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    connected = ("connect", "StdioMcpConnection", "keyFalse")
+    assert told == [connected, ("disconnect", "n")] * 2
+
+
 @pytest.fixture
 def web_server():
     """The URL of a server of the real package, which tells the header it is asked with."""
