@@ -60,9 +60,9 @@ class Page:
         step = {"id": str(uuid.uuid4()), "type": "user_message", "name": "User", "output": text}
         await self.send("client_message", {"message": step, "fileReferences": None})
 
-    async def until(self, found):
+    async def until(self, found, seconds=5):
         """Until found() is true of what came."""
-        async with asyncio.timeout(scaled(5)):
+        async with asyncio.timeout(scaled(seconds)):
             while not found():
                 self._news.clear()
                 await self._news.wait()

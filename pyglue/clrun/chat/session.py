@@ -395,9 +395,12 @@ class SessionStore:
     async def finish(self) -> None:
         """The process ends: all that is being stored is, and no file stays.
 
-        Who has not left is with another worker by now, with these files.
+        Who has not left is with another worker by now, with these files. If it had to go before it
+        was at rest, what is under way ends here; the client hears it all the same.
         """
         for session in self:
+            if session.is_connected:
+                await session.at_rest()
             await _leave_servers(session)
             await session.stored()
             if not session.is_connected:

@@ -52,11 +52,12 @@ class ChatServer(AsyncServer):
         session = self._runtime.sessions.by_sid(sid)
         if session is None:
             return True
-        if session.is_at_rest:
-            from .moving import pack
+        from .moving import pack
 
-            saved = pack(session)
-            self._save_session(sid, saved, "/", self._saver.dumps(saved))
+        # Also of one that is at work: it goes so if it is at work for too long (--drain-timeout).
+        saved = pack(session)
+        self._save_session(sid, saved, "/", self._saver.dumps(saved))
+        if session.is_at_rest:
             return True
         if not session.is_awaited:
             background(self._rest(session, sid))
