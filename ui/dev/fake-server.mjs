@@ -166,7 +166,7 @@ function settings(request) {
       chat_settings_location: has(request, 'sidebar') ? 'sidebar' : 'message_composer',
     },
     features: {
-      audio: { enabled: has(request, 'audio'), sample_rate: 24000 }, latex: true, edit_message: true, unsafe_allow_html: false, user_message_markdown: true, favorites: login,
+      audio: { enabled: has(request, 'audio'), sample_rate: 24000 }, latex: true, edit_message: true, unsafe_allow_html: has(request, 'html'), user_message_markdown: true, favorites: login,
       spontaneous_file_upload: { enabled: true, accept: ['*/*'], max_files: 4, max_size_mb: 5 }, assistant_message_autoscroll: true, user_message_autoscroll: true,
     },
     userEnv: has(request, 'env') ? ['API_KEY'] : [], maskUserEnv: false, dataPersistence: login, threadResumable: login && !has(request, 'readonly'), threadSharing: login,

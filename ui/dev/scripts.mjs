@@ -146,6 +146,9 @@ export const scripts = {
   async mended(chat) {
     chat.emit('clrun:refresh', { ok: true });
   },
+  async html(chat) {
+    await chat.stream('Press <kbd>Enter</kbd>.\n\n<details><summary>More</summary>\n\nInside, **bold**. <img src=x onerror="document.title=1"><script>document.title = 2</script>\n\n</details>', 0);
+  },
   async alerts(chat) {
     await chat.stream(':::tip\nAsk for **one** thing at a time.\n:::\n\nAnd then:\n\n:::warning\nThis cannot be undone.\n:::', 0);
   },

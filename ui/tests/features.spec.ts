@@ -116,6 +116,21 @@ test('the panel beside the chat that an app opens, media, notices', async ({ pag
   errors.length = 0; // the empty sound and film
 });
 
+test('HTML in a text is text, or where an app allows it what it says, without its scripts', async ({ page, errors }) => {
+  await page.goto('/');
+  await say(page, 'html');
+  await expect((await answer(page)).getByText('<kbd>Enter</kbd>')).toBeVisible();
+  await having(page, 'html');
+  await page.goto('/');
+  await say(page, 'html');
+  const last = await answer(page);
+  await expect(last.locator('kbd')).toHaveText('Enter');
+  await expect(last.locator('details strong')).toHaveText('bold');
+  await expect.poll(() => last.locator('img').evaluate((picture: HTMLImageElement) => picture.complete)).toBe(true);
+  expect(await page.title()).toBe('Assistant');
+  errors.length = 0; // the picture that is not there, and what the policy says of its script
+});
+
 test("an element of the app's own answers", async ({ page }) => {
   await page.goto('/');
   await say(page, 'custom');

@@ -8,7 +8,7 @@ import { CopyButton } from '../markdown/Code';
 import { Markdown } from '../markdown/Markdown';
 import { ENDPOINT, rooted } from '../route';
 import { Actions } from './Actions';
-import { useChat } from './context';
+import { feature, useChat } from './context';
 import { Feedback } from './Feedback';
 import { Question } from './Question';
 
@@ -80,6 +80,7 @@ function Answer({ step, run, output, streaming }: Props) {
           text={fenced(output, step.language)}
           streaming={streaming}
           latex={config.features.latex}
+          html={feature(config, 'unsafe_allow_html', false)}
           names={names}
           onElement={onElement}
         />

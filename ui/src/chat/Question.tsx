@@ -24,7 +24,7 @@ export function Question({ step, output }: { step: IStep; output: string }) {
       <div className="bubble">
         {step.command && <span className="command">{step.command}</span>}
         {feature(config, 'user_message_markdown', true) ? (
-          <Markdown text={output} latex={config.features.latex} />
+          <Markdown text={output} latex={config.features.latex} html={feature(config, 'unsafe_allow_html', false)} />
         ) : (
           <p className="plain">{output}</p>
         )}

@@ -9,23 +9,28 @@ import { Code } from './Code';
 import { linkNames, SCHEME } from './names';
 
 type MathModule = typeof import('./math');
+type HtmlModule = typeof import('./html');
 type Plugins = NonNullable<ComponentProps<typeof ReactMarkdown>['remarkPlugins']>;
 let mathReady: MathModule | undefined;
+let htmlReady: HtmlModule | undefined;
 
-function useMath(wanted: boolean): MathModule | undefined {
-  const [math, setMath] = useState(mathReady);
+const fetchMath = async () => (mathReady = await import('./math'));
+const fetchHtml = async () => (htmlReady = await import('./html'));
+
+/** A plugin that few texts need, as soon as it is here. */
+function useModule<T>(wanted: boolean, ready: T | undefined, fetch: () => Promise<T>): T | undefined {
+  const [found, setFound] = useState(ready);
   useEffect(() => {
-    if (!wanted || math) return;
+    if (!wanted || found) return;
     let gone = false;
-    void import('./math').then((module) => {
-      mathReady = module;
-      if (!gone) setMath(module);
+    void fetch().then((module) => {
+      if (!gone) setFound(() => module);
     });
     return () => {
       gone = true;
     };
-  }, [wanted, math]);
-  return wanted ? math : undefined;
+  }, [wanted, found, fetch]);
+  return wanted ? found : undefined;
 }
 
 function Table({ children }: { children?: ReactNode }) {
@@ -66,16 +71,20 @@ const components: Components = {
 interface BlockProps {
   text: string;
   math: MathModule | undefined;
+  html: HtmlModule | undefined;
   names: Map<string, string> | undefined;
 }
 
-const Block = memo(function Block({ text, math, names }: BlockProps) {
+const Block = memo(function Block({ text, math, html, names }: BlockProps) {
   const alert = alertIn(text);
   const remark: Plugins = [remarkGfm];
   if (math) remark.push(math.remark);
   if (names?.size) remark.push(linkNames(names));
+  const rehype: Plugins = [];
+  if (html) rehype.push(html.rehype);
+  if (math) rehype.push(math.rehype);
   const shown = (
-    <ReactMarkdown remarkPlugins={remark} rehypePlugins={math ? [math.rehype] : []} components={components}>
+    <ReactMarkdown remarkPlugins={remark} rehypePlugins={rehype} components={components}>
       {alert?.text ?? text}
     </ReactMarkdown>
   );
@@ -86,14 +95,17 @@ interface Props {
   text: string;
   streaming?: boolean;
   latex?: boolean;
+  html?: boolean;
   names?: Map<string, string>;
   onElement?: (id: string) => void;
 }
 
 /** Markdown, one memoised block each paragraph, list, table or fence of its top level. */
-export const Markdown = memo(function Markdown({ text, streaming, latex, names, onElement }: Props) {
-  const math = useMath(Boolean(latex) && text.includes('$'));
-  const blocks = useMemo(() => splitBlocks(text), [text]);
+export const Markdown = memo(function Markdown({ text, streaming, latex, html, names, onElement }: Props) {
+  const math = useModule(Boolean(latex) && text.includes('$'), mathReady, fetchMath);
+  const tags = useModule(Boolean(html) && /<[a-z]/i.test(text), htmlReady, fetchHtml);
+  // A tag can be closed blocks later.
+  const blocks = useMemo(() => (tags ? [text] : splitBlocks(text)), [tags, text]);
   const last = blocks.length - 1;
   const click = (event: React.MouseEvent) => {
     const id = (event.target as HTMLElement).closest<HTMLElement>('[data-element]')?.dataset.element;
@@ -104,7 +116,7 @@ export const Markdown = memo(function Markdown({ text, streaming, latex, names, 
   return (
     <div className="prose" onClick={click}>
       {blocks.map((block, i) => (
-        <Block key={i} text={streaming && i === last ? mend(block) : block} math={math} names={names} />
+        <Block key={i} text={streaming && i === last ? mend(block) : block} math={math} html={tags} names={names} />
       ))}
     </div>
   );
