@@ -3,6 +3,7 @@
 // The library is loaded as the page loads it and runs unchanged; only its surroundings are made up. All
 // requests share one cookie jar, as in a browser: those of fetch and of XMLHttpRequest, and those of the
 // socket, which Node makes by its http module.
+import { randomUUID } from "node:crypto";
 import http from "node:http";
 import { createRequire } from "node:module";
 import { JSDOM } from "jsdom";
@@ -71,7 +72,7 @@ export class Page {
     const box = window.document.body.appendChild(window.document.createElement("div"));
     this.#root = createRoot(box);
     // The library makes one id a load, and every page of this process has the same load.
-    const begin = ({ set }) => set(sessionIdState, crypto.randomUUID());
+    const begin = ({ set }) => set(sessionIdState, randomUUID());
     const around = [
       [ChainlitContext.Provider, { value: this.api }],
       [SWRConfig, { value: { provider: () => new Map() } }],

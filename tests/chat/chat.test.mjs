@@ -1,5 +1,6 @@
 // The client library of the page against the program: what each hook shows of a conversation.
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { Page, openBrowser } from "./browser.mjs";
 import { serve } from "./server.mjs";
@@ -97,7 +98,7 @@ test("a question for a text, whose answer is no message to on_message", async ()
   const ask = await page.until(() => page.data.askUser);
   assert.deepEqual([ask.spec.type, ask.spec.timeout], ["text", 50]);
   await page.until(() => !page.data.loading);
-  page.interact.replyMessage({ id: crypto.randomUUID(), name: "User", type: "user_message", output: "Ada", createdAt: 0 });
+  page.interact.replyMessage({ id: randomUUID(), name: "User", type: "user_message", output: "Ada", createdAt: 0 });
   await page.untilText("Hello Ada");
   await page.until(() => !page.data.loading && !page.data.askUser);
   assert.deepEqual(page.texts().slice(1), ["ask_text", "Your name?", "Ada", "Hello Ada"]);

@@ -1,5 +1,6 @@
 // The client library of the page when its connection breaks, and when the worker that it talks to dies.
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { after, afterEach, before, test } from "node:test";
 import { proxy } from "../integration/js/support.mjs";
 import { openBrowser, Page } from "./browser.mjs";
@@ -30,7 +31,7 @@ test("a network that is gone for a while costs nothing of an answer", async () =
   const network = await proxy(server.url);
   const page = await open({ url: network.url });
   const { sessionId } = page.session;
-  const name = crypto.randomUUID();
+  const name = randomUUID();
   page.say(`wait ${name}`);
   await page.untilText("begun");
   network.refuse();
@@ -57,7 +58,7 @@ test("a question outlives the connection that it was asked on", async () => {
   await lost(page);
   await back(page);
   await page.until(() => page.data.askUser && page.data.askUser !== first);
-  page.interact.replyMessage({ id: crypto.randomUUID(), name: "User", type: "user_message", output: "Ada", createdAt: 0 });
+  page.interact.replyMessage({ id: randomUUID(), name: "User", type: "user_message", output: "Ada", createdAt: 0 });
   await page.untilText("Hello Ada");
   assert.equal(page.texts().filter((text) => text === "Your name?").length, 1);
 });

@@ -1,5 +1,6 @@
 // The client library of the page with users, whose conversations are stored: threads, resume, feedback.
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { forgetCookies, openBrowser, Page } from "./browser.mjs";
 import { serve } from "./server.mjs";
@@ -135,7 +136,7 @@ test("a thread of somebody else is neither resumed nor shown, and one that is go
   await eve.until(() => eve.data.error);
   assert.deepEqual(eve.texts(), []);
 
-  const lost = await logIn("eve", { threadId: crypto.randomUUID() });
+  const lost = await logIn("eve", { threadId: randomUUID() });
   await lost.boot();
   await lost.until(() => lost.resumeError === "Thread not found.");
   await lost.untilText("welcome Calm {}");
