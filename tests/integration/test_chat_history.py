@@ -308,6 +308,20 @@ async def test_a_deploy_leaves_one_conversation_without_doubles(server, tmp_path
         assert len({step["id"] for step in thread["steps"]}) == len(thread["steps"])
 
 
+async def test_a_deploy_that_does_not_wait_for_an_answer_keeps_what_it_had_said(start, tmp_path):
+    server = start("--drain-timeout", "200ms", "--graceful-timeout", "2s")
+    async with user(server, "ada") as ada, ada.page() as page:
+        await page.say(f"wait {tmp_path / 'never'}")
+        await page.until_text("begun")
+        id = await thread_of(page)
+        server.signal(signal.SIGHUP)
+        await server.logged("SIGHUP: done", 30)
+        await answered(page, "two", "2: two")
+        thread = await ada.until_stored(id, "2: two")
+        assert said(thread)[-3:] == ["begun", "two", "2: two"]
+        assert [found for found, _ in (await ada.threads())[0]] == [id]
+
+
 async def test_a_page_that_was_away_in_a_deploy_resumes_its_conversation(server):
     async with user(server, "ada") as ada:
         async with ada.page() as page:

@@ -45,6 +45,7 @@ class Page:
             transports=self.transports,
             auth=auth,
             headers=dict(self.headers),
+            wait_timeout=scaled(10),
         )
         self._client = client
         await client.emit("connection_successful")

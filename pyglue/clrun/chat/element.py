@@ -221,9 +221,9 @@ class Element:
     async def remove(self) -> None:
         """Take it away, also from what is stored."""
         context = get_context()
-        layer = context.session.runtime.data_layer
-        if layer is not None:
-            await layer.delete_element(self.id, self.thread_id)
+        # Behind itself, which may be on its way there still.
+        context.session.store("delete_element", self.id, self.thread_id)
+        await context.session.stored()
         await context.emitter.remove_element(self.id)
 
 

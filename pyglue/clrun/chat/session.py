@@ -104,7 +104,7 @@ class BaseSession:
         layer = self.runtime.data_layer
         if layer is None:
             return
-        if self._unfinished is not None and args:
+        if self._unfinished is not None and method.endswith("_step"):
             step = args[0]
             self._unfinished.end(step["id"] if isinstance(step, dict) else step)
         function = getattr(layer, method)
@@ -296,6 +296,31 @@ class Session(BaseSession):
                 ask.give_up()
         self.replay.clear()
         self.messages.clear()
+
+
+    # ---- finding it ----
+
+    @classmethod
+    def get_by_id(cls, session_id: str) -> Session | None:
+        """The session of this id, which the page has chosen."""
+        from .runtime import current
+
+        return current().sessions.get(session_id)
+
+    @classmethod
+    def get(cls, socket_id: str) -> Session | None:
+        """The session whose present socket this is."""
+        from .runtime import current
+
+        return current().sessions.by_sid(socket_id)
+
+    @classmethod
+    def require(cls, socket_id: str) -> Session:
+        """get(); ValueError if there is none."""
+        session = cls.get(socket_id)
+        if session is None:
+            raise ValueError("Session not found")
+        return session
 
 
 WebsocketSession = Session

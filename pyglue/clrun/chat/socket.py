@@ -47,21 +47,19 @@ class ChatServer(AsyncServer):
     def _leaves(self, sid: str) -> bool:
         """Whether the client may go to another worker (_clrun asks): its session goes along.
 
-        Not before the chat is at rest: then it is asked again.
+        Not before the chat is at rest: then it is asked again. But nobody waits for ever, so the
+        session as it is now is saved in any case.
         """
         session = self._runtime.sessions.by_sid(sid)
         if session is None:
             return True
         from .moving import pack
 
-        # Also of one that is at work: it goes so if it is at work for too long (--drain-timeout).
         saved = pack(session)
         self._save_session(sid, saved, "/", self._saver.dumps(saved))
-        if session.is_at_rest:
-            return True
-        if not session.is_awaited:
+        if not session.is_at_rest and not session.is_awaited:
             background(self._rest(session, sid))
-        return False
+        return session.is_at_rest
 
     async def _rest(self, session: Session, sid: str) -> None:
         await session.at_rest()

@@ -100,3 +100,19 @@ def test_other_layers_are_told_of_what_was_sent_alone(chat, stored, storage):
     page.until("stream_start")
     chat.gateway.turns(20)
     assert stored() == []
+
+
+def test_elements_of_a_streamed_answer_are_stored(chat, stored, storage):
+    @cl.on_message
+    async def answer(message):
+        reply = cl.Message("", elements=[cl.Text(name="a", content="b")])
+        await reply.stream_token("one")
+        await reply.send()
+        await reply.elements[0].remove()
+
+    page = chat.page()
+    page.say("x")
+    chat.wait(page.session.stored())
+    assert page.texts() == ["one"]
+    names = storage.names
+    assert names.index("create_element") < names.index("delete_element")
