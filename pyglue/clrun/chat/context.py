@@ -57,6 +57,8 @@ class ChatContext:
         return list(local_steps.get() or ())
 
 
+ChainlitContext = ChatContext
+
 context_var: ContextVar[ChatContext] = ContextVar("clrun_chat")
 
 

@@ -100,6 +100,47 @@ class Mode(_Shape):
         return next((option for option in self.options if option.id == option_id), None)
 
 
+class CommandDict(TypedDict, total=False):
+    """A command of set_commands(): id is what message.command has. icon: a Lucide name.
+
+    button: it has a button of its own. persistent: it stays chosen after a message.
+    """
+
+    id: str
+    description: str
+    icon: str
+    button: bool | None
+    persistent: bool | None
+    selected: bool | None
+
+
+class FileDict(TypedDict):
+    """A file of a session. path: where it lies. type: its mime. size: bytes."""
+
+    id: str
+    name: str
+    path: str
+    type: str
+    size: int
+
+
+class AskActionResponse(TypedDict):
+    """What AskActionMessage.send() returns."""
+
+    name: str
+    payload: dict[str, Any]
+    label: str
+    tooltip: str
+    forId: str
+    id: str
+
+
+class AskElementResponse(TypedDict, total=False):
+    """What AskElementMessage.send() returns, beside the props of the element."""
+
+    submitted: bool
+
+
 class FeedbackDict(TypedDict, total=False):
     """Feedback on the wire. value: 0 bad, 1 good."""
 
@@ -166,6 +207,15 @@ class PaginatedResponse(Generic[Item]):
 
     pageInfo: PageInfo
     data: list[Item]
+
+    @classmethod
+    def from_dict(
+        cls, paginated_response_dict: dict[str, Any], the_class: Any
+    ) -> PaginatedResponse[Any]:
+        """From to_dict()'s shape. the_class: of the data, with from_dict()."""
+        page = PageInfo.from_dict(paginated_response_dict.get("pageInfo") or {})
+        data = [the_class.from_dict(item) for item in paginated_response_dict.get("data") or ()]
+        return PaginatedResponse(pageInfo=page, data=data)
 
     def to_dict(self) -> dict[str, Any]:
         data = [i.to_dict() if hasattr(i, "to_dict") else i for i in self.data]

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
+
+
+class UserDict(TypedDict, total=False):
+    """A user as a thread has it."""
+
+    id: str
+    identifier: str
+    display_name: str | None
+    metadata: dict[str, Any]
 
 
 @dataclass

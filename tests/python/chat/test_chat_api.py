@@ -349,13 +349,13 @@ PATHS = {
         NumberInput Tags DatePicker Tab""",
     "chainlit.types": """ThreadDict AskFileResponse Pagination ThreadFilter PageInfo
         PaginatedResponse Feedback FeedbackDict InputAudioChunk OutputAudioChunk ChatProfile
-        Starter""",
+        Starter CommandDict FileDict AskActionResponse AskElementResponse""",
     "chainlit.element": "Element ElementDict Image Text File",
     "chainlit.step": "Step StepDict step",
-    "chainlit.user": "User PersistedUser",
+    "chainlit.user": "User PersistedUser UserDict",
     "chainlit.user_session": "user_session",
     "chainlit.utils": "mount_chainlit utc_now",
-    "chainlit.context": "context local_steps init_http_context init_ws_context",
+    "chainlit.context": "context ChainlitContext local_steps init_http_context init_ws_context",
     "chainlit.sync": "make_async run_sync",
     "chainlit.config": "config ChainlitConfigOverrides UISettings FeaturesSettings McpFeature",
     "chainlit.data": "BaseDataLayer get_data_layer queue_until_user_message",
@@ -408,6 +408,27 @@ def test_what_is_configured_is_read_and_set(chat):
     assert config.ui.name == "Assistant"
     config.ui.name = "Somebody"
     assert chat.runtime.config.ui.name == "Somebody"
+
+
+def test_sessions_are_found(chat):
+    """As routes of the app's own find the one that they are about."""
+    from clrun.chat.session import WebsocketSession
+
+    cl.on_message(print)
+    page = chat.page()
+    session = page.session
+    assert WebsocketSession.get_by_id(page.session_id) is session
+    assert WebsocketSession.get(session.sid) is WebsocketSession.require(session.sid) is session
+    assert WebsocketSession.get_by_id("none") is WebsocketSession.get("none") is None
+    with pytest.raises(ValueError):
+        WebsocketSession.require("none")
+
+
+def test_pages_from_their_wire_shape():
+    from clrun.chat.types import Feedback, PageInfo, PaginatedResponse
+
+    page = PaginatedResponse(PageInfo(True, "a", "b"), [Feedback("f", 1)])
+    assert PaginatedResponse.from_dict(page.to_dict(), Feedback) == page
 
 
 def test_run_chainlit(tmp_path, monkeypatch):
