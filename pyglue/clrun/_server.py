@@ -264,7 +264,11 @@ class AsyncServer(Server):
         self._close_room(room, namespace or "/")
 
     def rooms(self, sid: str, namespace: str | None = None) -> list[Any]:
-        """The rooms of a client of this worker; one is the client's own, named as its sid."""
+        """The rooms of a client of this worker; one is the client's own, named as its sid.
+
+        [] for all others: another worker's client is not known here without asking, which a method
+        that is not awaited cannot do. So it is with get_environ() and transport().
+        """
         return self._rooms(sid, namespace or "/")
 
     # ---- clients ----
@@ -316,11 +320,14 @@ class AsyncServer(Server):
                 self._drop(sid, namespace)
 
     def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
-        """The WSGI environ of the request the client came with. None if there is no such client."""
+        """The WSGI environ of the request the client came with. None if this worker has no such client.
+
+        What of it other workers need belongs into the session, which all of them see.
+        """
         return self._environ(sid, namespace or "/")
 
     def transport(self, sid: str, namespace: str | None = None) -> str:
-        """The client's transport, "polling" or "websocket". KeyError if there is no such client."""
+        """"polling" or "websocket". KeyError if this worker has no such client."""
         return self._transport(sid, namespace or "/")
 
     @property

@@ -12,7 +12,8 @@ import pytest
 
 from crowd import chatter, clients, noticed, pid_of, state
 from harness import scaled
-from wire import DISCONNECT, Client, Closed, Http, WebSocket
+from operators import Admin
+from wire import DISCONNECT, Client, Closed, Http, Polling, WebSocket
 
 FATAL = r"Traceback[^\n]*|Fatal Python error[^\n]*|Current thread[^\n]*"
 DEATHS = ["SIGKILL", "SIGABRT", "segfault", "exit"]
@@ -25,11 +26,12 @@ def journal(tmp_path):
 
 @pytest.fixture
 def start(clrun, journal):
-    def start(workers):
+    def start(workers, *options):
         return clrun(
             "workers",
             "--workers",
             workers,
+            *options,
             env={"CLRUN_TEST_JOURNAL": str(journal), "ASAN_OPTIONS": "handle_segv=0:handle_abort=0"},
             tolerate=FATAL,
         )
@@ -181,6 +183,25 @@ async def test_sessions_are_seen_and_saved_from_any_worker(start):
         assert (await state(one))["session"]["color"] == "blue"
 
 
+async def test_what_works_with_clients_of_other_workers(start):
+    """As docs/workers.md has it."""
+    server = start(2)
+    async with clients(server, 2) as (one, two):
+        assert await pid_of(one) != await pid_of(two)
+        assert await one.call("act", "enter_room", two.sid, "red") == ["ok"]
+        assert sorted((await state(two))["rooms"]) == sorted(["red", two.sid])
+        assert await one.call("act", "leave_room", two.sid, "red") == ["ok"]
+        assert (await state(two))["rooms"] == [two.sid]
+        await two.call("enter", "blue")
+        assert await one.call("act", "close_room", "blue") == ["ok"]
+        assert (await state(two))["rooms"] == [two.sid]
+        assert await two.call("look", two.sid) == [[True, [two.sid], "websocket"]]
+        assert await one.call("look", two.sid) == [[False, [], None]]  # without asking nobody knows
+        assert await one.call("act", "disconnect", two.sid) == ["ok"]
+        assert (await two.event()).type == DISCONNECT
+        await server.record("disconnect", sid=two.sid)
+
+
 async def test_calls_and_callbacks_reach_clients_of_other_workers(start):
     server = start(2)
     async with clients(server, 2) as (one, two):
@@ -191,6 +212,29 @@ async def test_calls_and_callbacks_reach_clients_of_other_workers(start):
         await one.emit("ask_later", two.sid)
         await two.answer(await two.event(), 1, 2)
         await one.expect("answered", 1, 2)
+
+
+async def test_an_answer_reaches_its_asker_when_the_worker_of_who_gives_it_dies(start):
+    server = start(2)
+    async with clients(server, 2) as (one, two):
+        victim = await pid_of(two)
+        assert await pid_of(one) != victim
+        asked = await one.start_call("ask", two.sid)
+        question = await two.event()
+        os.kill(victim, signal.SIGKILL)
+        assert (await state(two))["session"]["connects"] == 2
+        await two.answer(question, "yes")
+        assert await asyncio.wait_for(asked, scaled(10)) == ["yes"]
+        assert not noticed(two)
+
+
+async def test_a_handler_that_runs_out_of_memory_fails_alone(start):
+    server = start(1)
+    async with clients(server, 1) as (client,):
+        pid = await pid_of(client)
+        failed = await client.start_call("exhaust", 1 << 50)
+        assert await pid_of(client) == pid and not failed.done()
+        await server.logged("MemoryError")
 
 
 async def test_an_answer_for_a_dead_worker_is_dropped(start):
@@ -242,11 +286,22 @@ async def test_a_response_may_give_a_key_out(start):
                 assert await answerer(http, "/", **{"Mcp-Session-Id": key}) == pid
 
 
+@pytest.mark.seconds(120)
 async def test_sessions_are_spread_evenly(start):
-    server = start(4)
-    async with clients(server, 40) as everybody:
-        count = collections.Counter([await pid_of(client) for client in everybody])
-        assert sorted(count.values()) == [10] * 4
+    server = start(8, "--admin", "127.0.0.1:0")
+    admin = Admin(server)
+    async with Http(server.url) as http:
+
+        async def join():
+            client = Polling(http)
+            await client.open()
+            assert (await client.post("40")).status == 200
+            assert (await client.recv_packets())[0].startswith("40")
+
+        for _ in range(16):
+            await asyncio.gather(*(join() for _ in range(50)))
+        counts = [await admin.value("clrun_worker_sockets", worker=str(n + 1)) for n in range(8)]
+        assert sum(counts) == 800 and max(counts) <= 1.1 * min(counts), counts
 
 
 # ---- many deaths ----

@@ -76,6 +76,11 @@ async def on_die(sid, how):
 
 
 @sio.event
+async def exhaust(sid, size):
+    return len(bytearray(size))
+
+
+@sio.event
 async def enter(sid, room):
     await sio.enter_room(sid, room)
     return "ok"
@@ -100,6 +105,23 @@ async def recall(sid, who):
 async def state(sid):
     session = await sio.get_session(sid)
     return {"pid": os.getpid(), "rooms": sorted(sio.rooms(sid)), "session": session}
+
+
+@sio.event
+async def look(sid, who):
+    """What is known of a client without asking anybody."""
+    try:
+        transport = sio.transport(who)
+    except KeyError:
+        transport = None
+    return [bool(sio.get_environ(who)), sio.rooms(who), transport]
+
+
+@sio.event
+async def act(sid, what, who, *args):
+    """What is asked for, and may take a question to the gateway."""
+    await getattr(sio, what)(who, *args)
+    return "ok"
 
 
 @sio.event
