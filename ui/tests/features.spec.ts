@@ -126,7 +126,7 @@ test('HTML in a text is text, or where an app allows it what it says, without it
   const last = await answer(page);
   await expect(last.locator('kbd')).toHaveText('Enter');
   await expect(last.locator('details strong')).toHaveText('bold');
-  await expect.poll(() => last.locator('img').evaluate((picture: HTMLImageElement) => picture.complete)).toBe(true);
+  await expect.poll(() => last.locator('.prose img').evaluate((picture: HTMLImageElement) => picture.complete)).toBe(true);
   expect(await page.title()).toBe('Assistant');
   errors.length = 0; // the picture that is not there, and what the policy says of its script
 });
