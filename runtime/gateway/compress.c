@@ -13,7 +13,7 @@
 /* Smaller bodies fit in one packet anyway. */
 #define LEAST 1000
 
-/* Read from a file at a time, and queued for the client before it must take some. */
+/* Read from a file at a time. */
 #define PIECE (64u << 10)
 
 /* The scratch buffer is given back when it is larger than this. */
@@ -22,6 +22,7 @@
 struct clr_compress {
     clr_gzip_t *gzip;
     bool ended; /* the trailer is out */
+    uint64_t written;
     /* A file on its way, or -1. */
     int fd;
     uint64_t at;
@@ -237,6 +238,7 @@ clr_str_t clr_compress_piece(clr_exchange_t *x, clr_str_t piece)
     clr_buf_t *out = scratch(x);
     clr_gzip_write(c->gzip, piece, flush, out);
     c->ended = flush == CLR_GZIP_END;
+    c->written += out->n;
     return clr_buf_str(out);
 }
 
@@ -248,7 +250,13 @@ clr_str_t clr_compress_rest(clr_exchange_t *x)
     clr_buf_t *out = scratch(x);
     clr_gzip_write(c->gzip, CLR_STR_EMPTY, CLR_GZIP_END, out);
     c->ended = true;
+    c->written += out->n;
     return clr_buf_str(out);
+}
+
+uint64_t clr_compress_written(const clr_exchange_t *x)
+{
+    return x->compress_ ? x->compress_->written : x->sent_;
 }
 
 void clr_compress_end(clr_exchange_t *x)
@@ -275,12 +283,14 @@ static ssize_t read_piece(struct clr_compress *c, char piece[PIECE])
     return n;
 }
 
-/* From the loop: as much as the client takes. */
+/* From the loop: one piece, and the next when the client has taken it, so that others get their
+ * turn.
+ */
 static void pump(clr_exchange_t *x)
 {
     struct clr_compress *c = x->compress_;
     char piece[PIECE];
-    while (c->left > 0 && clr_exchange_pending(x) < PIECE) {
+    if (c->left > 0) {
         ssize_t n = read_piece(c, piece);
         if (n <= 0) {
             clr_http_conn_abort(x->conn); /* the file shrank or broke */

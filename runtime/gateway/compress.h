@@ -23,6 +23,9 @@ void clr_compress_begin(clr_exchange_t *x, int status, clr_str_t *headers, uint6
 clr_str_t clr_compress_piece(clr_exchange_t *x, clr_str_t piece);
 clr_str_t clr_compress_rest(clr_exchange_t *x);
 
+/* Bytes of the body so far, as they are sent: of any response, compressed or not. */
+uint64_t clr_compress_written(const clr_exchange_t *x);
+
 /* clr_exchange_send_file() of a response that is compressed. */
 void clr_compress_send_file(clr_exchange_t *x, int fd, uint64_t offset, uint64_t count,
                             void (*sent)(clr_exchange_t *x));

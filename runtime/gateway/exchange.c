@@ -179,8 +179,8 @@ void clr_exchange_finish_trailers(clr_exchange_t *x, clr_str_t trailers)
         complain(x, "shorter than its Content-Length");
         x->close_after_ = 1;
     }
-    clr_compress_end(x);
     clr_exchange_log(x);
+    clr_compress_end(x);
     x->ended_ = 1;
     clr_http_conn_response_done(x->conn);
 }
@@ -258,5 +258,5 @@ void clr_exchange_log(const clr_exchange_t *x)
     clr_str_t path = x->head ? x->head->path : CLR_STR("-");
     clr_log_info("access", "%.*s:%u \"%.*s %.*s\" %u %" PRIu64 " bytes %" PRIu64 " ms",
                  CLR_STR_ARG(host), client.port, CLR_STR_ARG(method), CLR_STR_ARG(path), x->status_,
-                 x->sent_, clr_loop_now(x->gw->loop) - x->began_ms_);
+                 clr_compress_written(x), clr_loop_now(x->gw->loop) - x->began_ms_);
 }

@@ -55,7 +55,7 @@ struct clr_stream {
 
 /* Accepts from a listener's handle; only from its connection callback, with status 0. The stream
  * speaks TLS if the listener does: what is read and written here is then the plaintext, and a
- * handshake that fails is an end of file. */
+ * handshake that fails, or a record that is none, is an end of file. */
 CLR_NODISCARD int clr_stream_accept(clr_stream_t *s, clr_loop_t *loop, uv_stream_t *listener,
                                     const clr_stream_ops_t *ops);
 

@@ -152,11 +152,17 @@ static void watch_handshake(clr_stream_tls_t *st, clr_tls_state_t before)
 static void tell_end(clr_stream_t *s, clr_tls_state_t before, int status)
 {
     bool refused = before == CLR_TLS_NEW || before == CLR_TLS_HANDSHAKE;
+    bool has_alert = s->tls_->tls.held.n > 0 && status != CLR_ETOOBIG;
     s->ended_ = 1;
-    /* A refused client is to see why: an end of file lets the owner close flushed. Reading goes on
-     * meanwhile, into nothing, so that what was written is not lost to a reset. */
-    if (refused || status == CLR_ECLOSED)
+    /* A refused client, or one whose record was bad, is to see why: an end of file lets the owner
+     * close flushed. Reading goes on meanwhile, into nothing, so that what was written is not lost
+     * to a reset. */
+    if (refused || has_alert || status == CLR_ECLOSED)
         status = 0;
+    if (s->tls_->tls.state == CLR_TLS_FAILED && !s->writing_) {
+        clr_outq_discard(&s->out_); /* nothing can be encrypted any more */
+        s->pending_ = 0;
+    }
     s->ops->on_end(s, status);
 }
 

@@ -50,6 +50,13 @@ async def get(server, name, method="GET", **headers):
     return await ask(server, "public/" + name, method, **headers)
 
 
+async def test_access_log_counts_what_is_sent(clrun, folder):
+    server = clrun(folder / "app.py", "--gzip", "--access-log")
+    for headers in (GZIP, {}):
+        _, _, body = await get(server, "script.js", **headers)
+        await server.logged(rf'"GET /public/script.js" 200 {len(body)} bytes')
+
+
 @pytest.mark.parametrize("name", ["script.js", "limit.txt"])
 async def test_file_is_compressed(server, folder, name):
     plain = (folder / "public" / name).read_bytes()

@@ -44,6 +44,30 @@ def get(program, context, path=HELLO):
         return answer.status, answer.read()
 
 
+def test_a_record_that_was_changed_on_its_way_is_answered_by_an_alert(server, certificate):
+    context = ssl.create_default_context(cafile=certificate.cert)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=scaled(10)) as sock:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+        sock.sendall(outgoing.read())
+        tls.write(b"GET / HTTP/1.1\r\n")
+        record = bytearray(outgoing.read())
+        record[-1] ^= 1
+        sock.sendall(record)
+        while piece := sock.recv(65536):
+            incoming.write(piece)
+    incoming.write_eof()
+    with pytest.raises(ssl.SSLError, match="(?i)bad.record.mac"):
+        tls.read()
+
+
 def s_client(program, *arguments, input=b"GET /nothing HTTP/1.0\r\n\r\n"):
     """What openssl says of a connection that the server ends."""
     address = f"127.0.0.1:{program.port}"
