@@ -163,11 +163,7 @@ def start(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) 
     In the loop's thread it begins at once, so that what it sends is in order with what is sent
     after it; in another thread that waits until it is done.
     """
-    try:
-        inside = asyncio.get_running_loop() is loop
-    except RuntimeError:
-        inside = False
-    if not inside:
+    if not _is_inside(loop):
         run_sync(coroutine)
         return
     try:
@@ -177,14 +173,18 @@ def start(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) 
     _keep(loop.create_task(_go_on(coroutine, first)))
 
 
+def _is_inside(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this code runs in the loop."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
 def hand_over(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> None:
     """Run a coroutine in the loop, from any thread, without waiting for anything: start(), but for
     code of others, whose threads the loop itself may be waiting for."""
-    try:
-        inside = asyncio.get_running_loop() is loop
-    except RuntimeError:
-        inside = False
-    if inside:
+    if _is_inside(loop):
         start(coroutine, loop)
     else:
         loop.call_soon_threadsafe(start, coroutine, loop)
