@@ -8,6 +8,8 @@ import httpx
 import pytest
 import socketio
 
+from harness import scaled
+
 SECRET = {"CLRUN_AUTH_SECRET": "a secret of the tests, which is long enough"}
 
 
@@ -24,7 +26,7 @@ def chat(clrun, tmp_path):
 
 async def log_in(program, name, password=None):
     """A browser that is logged in; the name is the password, unless there is another."""
-    browser = httpx.AsyncClient(base_url=program.url)
+    browser = httpx.AsyncClient(base_url=program.url, timeout=scaled(20))
     answer = await browser.post("/login", data={"username": name, "password": password or name})
     assert answer.json() == {"success": True}
     return browser

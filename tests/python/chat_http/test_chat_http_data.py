@@ -82,6 +82,15 @@ def test_postgresql_without_its_driver_is_told_at_the_start(chat, monkeypatch, v
     assert "secret" not in str(raised.value)
 
 
+def test_a_build_without_its_packages_is_told_at_the_start(chat, monkeypatch):
+    from clrun.chat.serving import ChatError, application
+
+    chat.with_password()
+    monkeypatch.setitem(sys.modules, "aiosqlite", None)
+    with pytest.raises(ChatError, match="pip install aiosqlite"):
+        application(None)
+
+
 @pytest.mark.parametrize(
     "url, kind",
     [

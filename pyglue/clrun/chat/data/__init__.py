@@ -108,9 +108,9 @@ def _split(url: str) -> tuple[str, str]:
 def _fault_of(variable: str, url: str) -> str | None:
     kind, rest = _split(url)
     if kind == "sqlite" and rest and url.startswith(("sqlite:///", "sqlite+aiosqlite:///")):
-        return None if _is_there("aiosqlite") else _missing(variable, "SQLite", "aiosqlite")
+        return None if _is_there("aiosqlite") else _missing(variable, "aiosqlite")
     if kind in _POSTGRES and rest:
-        return None if _is_there("asyncpg") else _missing(variable, "PostgreSQL", "asyncpg")
+        return None if _is_there("asyncpg") else _missing(variable, "asyncpg")
     kind = url.partition(":")[0]  # the rest may hold a password
     return (
         f"{variable}: there is no built-in data layer for {kind!r}, only sqlite:///FILE,"
@@ -127,9 +127,14 @@ def _is_there(package: str) -> bool:
         return False
 
 
-def _missing(variable: str, database: str, package: str) -> str:
+def _missing(variable: str, package: str) -> str:
+    if package == "aiosqlite":
+        return (
+            "conversations are kept in SQLite with aiosqlite, which this build of clrun has not; install"
+            " it for the app: pip install aiosqlite. CLRUN_DATABASE_URL=none keeps none"
+        )
     return (
-        f"{variable} names {database}, for which the app's environment needs {package}:"
+        f"{variable} names PostgreSQL, for which the app's environment needs {package}:"
         f" pip install {package}. To keep conversations in a file instead set"
         " CLRUN_DATABASE_URL=sqlite:///.clrun/chat.db, or to none to keep none"
     )
