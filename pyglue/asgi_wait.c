@@ -199,18 +199,13 @@ static PyObject *get_name(PyObject *self, void *unused)
 static PyGetSetDef wait_getset[] = {
     {"__name__", get_name, NULL, NULL, NULL},
     {"__qualname__", get_name, NULL, NULL, NULL},
-    {"cr_running", clr_coroutine_get_false, NULL, NULL, NULL},
     {"cr_suspended", get_suspended, NULL, NULL, NULL},
-    {"cr_frame", clr_coroutine_get_none, NULL, NULL, NULL},
-    {"cr_code", clr_coroutine_get_none, NULL, NULL, NULL},
-    {"cr_await", clr_coroutine_get_none, NULL, NULL, NULL},
+    CLR_COROUTINE_GETTERS,
     {0},
 };
 
 static PyMethodDef wait_methods[] = {
-    {"send", clr_coroutine_send, METH_O, NULL},
-    {"throw", wait_throw, METH_VARARGS, NULL},
-    {"close", wait_close, METH_NOARGS, NULL},
+    CLR_COROUTINE_METHODS(wait_throw, wait_close),
     {0},
 };
 
@@ -219,10 +214,7 @@ static PyType_Slot wait_slots[] = {
     CLR_SLOT(Py_tp_dealloc, wait_dealloc),
     CLR_SLOT(Py_tp_traverse, wait_traverse),
     CLR_SLOT(Py_tp_clear, wait_clear),
-    CLR_SLOT(Py_tp_iter, clr_coroutine_self),
-    CLR_SLOT(Py_tp_iternext, clr_coroutine_next),
-    CLR_SLOT(Py_am_await, clr_coroutine_self),
-    CLR_SLOT(Py_am_send, wait_am_send),
+    CLR_COROUTINE_SLOTS(wait_am_send),
     {Py_tp_methods, wait_methods},
     {Py_tp_getset, wait_getset},
     {0, NULL},

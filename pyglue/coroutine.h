@@ -25,3 +25,22 @@ int clr_coroutine_raise(PyObject *args);
 /* Attributes of what has no frame. */
 PyObject *clr_coroutine_get_none(PyObject *self, void *unused);
 PyObject *clr_coroutine_get_false(PyObject *self, void *unused);
+
+/* What is the same in the tables of such a type. */
+#define CLR_COROUTINE_GETTERS                                                                      \
+    {"cr_running", clr_coroutine_get_false, NULL, NULL, NULL},                                     \
+        {"cr_frame", clr_coroutine_get_none, NULL, NULL, NULL},                                    \
+        {"cr_code", clr_coroutine_get_none, NULL, NULL, NULL},                                     \
+    {                                                                                              \
+        "cr_await", clr_coroutine_get_none, NULL, NULL, NULL                                       \
+    }
+
+#define CLR_COROUTINE_METHODS(throw_, close_)                                                      \
+    {"send", clr_coroutine_send, METH_O, NULL}, {"throw", throw_, METH_VARARGS, NULL},             \
+    {                                                                                              \
+        "close", close_, METH_NOARGS, NULL                                                         \
+    }
+
+#define CLR_COROUTINE_SLOTS(am_send_)                                                              \
+    CLR_SLOT(Py_tp_iter, clr_coroutine_self), CLR_SLOT(Py_tp_iternext, clr_coroutine_next),        \
+        CLR_SLOT(Py_am_await, clr_coroutine_self), CLR_SLOT(Py_am_send, am_send_)

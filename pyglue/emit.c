@@ -398,18 +398,13 @@ static PyObject *get_suspended(PyObject *self, void *unused)
 static PyGetSetDef emit_getset[] = {
     {"__name__", get_name, NULL, NULL, NULL},
     {"__qualname__", get_qualname, NULL, NULL, NULL},
-    {"cr_running", clr_coroutine_get_false, NULL, NULL, NULL},
     {"cr_suspended", get_suspended, NULL, NULL, NULL},
-    {"cr_frame", clr_coroutine_get_none, NULL, NULL, NULL},
-    {"cr_code", clr_coroutine_get_none, NULL, NULL, NULL},
-    {"cr_await", clr_coroutine_get_none, NULL, NULL, NULL},
+    CLR_COROUTINE_GETTERS,
     {0},
 };
 
 static PyMethodDef emit_methods[] = {
-    {"send", clr_coroutine_send, METH_O, NULL},
-    {"throw", emit_throw, METH_VARARGS, NULL},
-    {"close", emit_close, METH_NOARGS, NULL},
+    CLR_COROUTINE_METHODS(emit_throw, emit_close),
     {0},
 };
 
@@ -418,10 +413,7 @@ static PyType_Slot emit_slots[] = {
     CLR_SLOT(Py_tp_dealloc, emit_dealloc),
     CLR_SLOT(Py_tp_traverse, emit_traverse),
     CLR_SLOT(Py_tp_clear, emit_clear),
-    CLR_SLOT(Py_tp_iter, clr_coroutine_self),
-    CLR_SLOT(Py_tp_iternext, clr_coroutine_next),
-    CLR_SLOT(Py_am_await, clr_coroutine_self),
-    CLR_SLOT(Py_am_send, emit_am_send),
+    CLR_COROUTINE_SLOTS(emit_am_send),
     {Py_tp_methods, emit_methods},
     {Py_tp_getset, emit_getset},
     {0, NULL},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from _clrun import EngineServerBase
 
 from . import _registry
+from ._background import Background
 from ._saved import Saver, dumps, loads
 from ._settings import DEFAULTS, EngineSettings, worker_loss_policy
 
@@ -12,18 +13,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     import logging
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from types import ModuleType
     from typing import Any, TypeVar
 
     Handler = TypeVar("Handler", bound=Callable[..., Any])
-    Result = TypeVar("Result")
 
 _EVENTS = ("connect", "disconnect", "message")
 _SENDABLE = (str, bytes, bytearray, memoryview, list, dict)
 
 
-class EngineServer(EngineServerBase):
+class EngineServer(Background, EngineServerBase):
     """An Engine.IO server, with the API of python-engineio's AsyncServer.
 
         eio = clrun.EngineServer()
@@ -88,8 +88,7 @@ class EngineServer(EngineServerBase):
         self.handlers: dict[str, Callable[..., Any]] = {}
         self.async_mode = "asgi"
         self.json = json
-        # Tasks, of which the event loop itself keeps only weak references.
-        self._background: set[asyncio.Task[Any]] = set()
+        self._background = set()
         self._saver = Saver(_logger)
         self._on_worker_loss = worker_loss_policy(on_worker_loss)
         self.settings = EngineSettings("engineio", path, self._redeclare, **options)
@@ -197,26 +196,6 @@ class EngineServer(EngineServerBase):
 
     # ---- for apps that were written for other event loops ----
 
-    def is_asyncio_based(self) -> bool:
-        return True
-
-    def start_background_task(
-        self, target: Callable[..., Coroutine[Any, Any, Result]], *args: Any, **kwargs: Any
-    ) -> asyncio.Task[Result]:
-        """Run the coroutine function `target` in the background. Returns the asyncio.Task."""
-        import asyncio
-
-        task = asyncio.ensure_future(target(*args, **kwargs))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-        return task
-
-    async def sleep(self, seconds: float = 0) -> None:
-        """asyncio.sleep()."""
-        import asyncio
-
-        await asyncio.sleep(seconds)
-
     def create_queue(self, *args: Any, **kwargs: Any) -> asyncio.Queue[Any]:
         """A new asyncio.Queue."""
         import asyncio
@@ -234,9 +213,6 @@ class EngineServer(EngineServerBase):
         import asyncio
 
         return asyncio.Event(*args, **kwargs)
-
-    async def shutdown(self) -> None:
-        """Nothing to do: what runs beside the handlers is the gateway's."""
 
     # ---- called by _clrun ----
 

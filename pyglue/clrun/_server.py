@@ -5,6 +5,7 @@ from __future__ import annotations
 from _clrun import AsyncMethod, Server
 
 from . import _registry, exceptions
+from ._background import Background
 from ._engine import EngineServer
 from ._manager import Environs, Manager
 from ._saved import Saver, dumps, loads
@@ -12,15 +13,13 @@ from ._settings import EngineSettings, worker_loss_policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
     import logging
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, TypeVar
 
     from ._namespace import AsyncNamespace
 
     Handler = TypeVar("Handler", bound=Callable[..., Any])
-    Result = TypeVar("Result")
 
 _CO_VARARGS = 0x04  # inspect.CO_VARARGS
 
@@ -32,7 +31,7 @@ _REJECTED = {"message": "Connection rejected by server"}
 _REFUSED = {"message": "Connection refused by server"}
 
 
-class AsyncServer(Server):
+class AsyncServer(Background, Server):
     """A Socket.IO server, with the API of python-socketio's AsyncServer.
 
         sio = clrun.AsyncServer()
@@ -104,8 +103,7 @@ class AsyncServer(Server):
         self._serializer = serializer
         self._saver = Saver(lambda: self.logger)
         self._on_worker_loss = worker_loss_policy(on_worker_loss)
-        # Tasks, of which the event loop itself keeps only weak references.
-        self._background: set[asyncio.Task[Any]] = set()
+        self._background = set()
         self.eio = EngineSettings("socketio", path, self._redeclare, **options)
         _registry.current().add(self)
 
@@ -366,29 +364,6 @@ class AsyncServer(Server):
     def instrument(self, *args: object, **options: object) -> None:
         """Not available: NotImplementedError."""
         raise NotImplementedError("clrun has no instrumentation for the Socket.IO admin page")
-
-    def is_asyncio_based(self) -> bool:
-        return True
-
-    def start_background_task(
-        self, target: Callable[..., Coroutine[Any, Any, Result]], *args: Any, **kwargs: Any
-    ) -> asyncio.Task[Result]:
-        """Run the coroutine function `target` in the background. Returns the asyncio.Task."""
-        import asyncio
-
-        task = asyncio.ensure_future(target(*args, **kwargs))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-        return task
-
-    async def sleep(self, seconds: float = 0) -> None:
-        """asyncio.sleep()."""
-        import asyncio
-
-        await asyncio.sleep(seconds)
-
-    async def shutdown(self) -> None:
-        """Nothing to do: what runs beside the handlers is the gateway's."""
 
     # ---- called by _clrun ----
 
