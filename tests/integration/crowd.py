@@ -1,6 +1,7 @@
 """Many clients of one server, and what they noticed of its workers' comings and goings."""
 
 import asyncio
+import collections
 import contextlib
 
 from wire import CONNECT, DISCONNECT, Client
@@ -27,6 +28,20 @@ def noticed(client):
     """Packets that tell a client that it was not connected all the time, and the end."""
     packets = [p for p in client.order if p.type in (CONNECT, DISCONNECT)]
     return len(packets) > 1 or client.gone.done()
+
+
+async def count_marks(everybody, talking, journal):
+    """What the chatters sent, by name, and how often the app began each: once, or never."""
+    sent = {}
+    for task in talking:
+        sent.update(await task)
+    for client in everybody:  # behind all its events
+        assert await client.call("mark", "end", seconds=20) == ["end"]
+    begun = collections.Counter(journal.read_text().split())
+    del begun["end"]
+    assert not any(map(noticed, everybody))
+    assert max(begun.values()) == 1, "repeated"
+    return sent, begun
 
 
 async def chatter(client, name, stop, pause=0.05):

@@ -1,14 +1,13 @@
 """SIGHUP: new workers take over, and no client notices."""
 
 import asyncio
-import collections
 import json
 import os
 import signal
 
 import pytest
 
-from crowd import chatter, clients, noticed, pid_of
+from crowd import chatter, clients, count_marks, noticed, pid_of
 from harness import APPS
 from wire import Client, Closed, Http, WebSocket
 
@@ -218,14 +217,6 @@ async def test_many_deploys_lose_and_repeat_nothing(start, journal):
         for _ in range(deploys):
             await deploy(server)
         stop.set()
-        sent = {}
-        for task in talking:
-            sent.update(await task)
-        for client in everybody:  # behind all its events
-            assert await client.call("mark", "end", seconds=20) == ["end"]
-        begun = collections.Counter(journal.read_text().split())
-        del begun["end"]
-        assert not any(map(noticed, everybody))
-        assert max(begun.values()) == 1, "repeated"
+        sent, begun = await count_marks(everybody, talking, journal)
         assert begun.keys() == sent.keys(), "lost"
         assert all(future.done() and future.result() == [name] for name, future in sent.items())

@@ -173,18 +173,29 @@ TEST(app_body_flows_under_the_window)
     app_teardown(&f);
 }
 
-TEST(app_body_tiny_chunks_beyond_the_window_wait_here)
+/* A request whose first chunk is as long as the window; then comes `tail`. Returns its connection.
+ */
+static int post_window(fake_t *f, const char *tail)
 {
-    fake_t f;
     fixture_defaults();
     options.http.body_bytes = 10 << 20;
-    app_setup(&f);
-    clr_buf_t big = bytes_of(CLR_REQUEST_WINDOW), out = {0}, got = {0};
+    app_setup(f);
+    clr_buf_t big = bytes_of(CLR_REQUEST_WINDOW), out = {0};
     int fd = request("POST", "/", "Transfer-Encoding: chunked\r\n", NULL);
     clr_buf_printf(&out, "%x\r\n", CLR_REQUEST_WINDOW);
     clr_buf_append_str(&out, clr_buf_str(&big));
-    clr_buf_printf(&out, "\r\n");
+    clr_buf_append_str(&out, clr_str_c(tail));
     loopback_send(&loop, fd, clr_buf_str(&out));
+    clr_buf_deinit(&out);
+    clr_buf_deinit(&big);
+    return fd;
+}
+
+TEST(app_body_tiny_chunks_beyond_the_window_wait_here)
+{
+    fake_t f;
+    clr_buf_t got = {0};
+    int fd = post_window(&f, "\r\n");
     asked_t a = app_asked(&f);
     uint64_t stream = a.stream;
     clr_buf_append_str(&got, a.body);
@@ -197,8 +208,6 @@ TEST(app_body_tiny_chunks_beyond_the_window_wait_here)
     EXPECT(read_body(&f, &got, 3));
     EXPECT_STR_C(clr_buf_str(&got), "xy");
     answer(&f, stream, fd);
-    clr_buf_deinit(&out);
-    clr_buf_deinit(&big);
     clr_buf_deinit(&got);
     app_teardown(&f);
 }
@@ -206,15 +215,8 @@ TEST(app_body_tiny_chunks_beyond_the_window_wait_here)
 TEST(app_body_end_waits_for_the_window_too)
 {
     fake_t f;
-    fixture_defaults();
-    options.http.body_bytes = 10 << 20;
-    app_setup(&f);
-    clr_buf_t big = bytes_of(CLR_REQUEST_WINDOW), out = {0}, got = {0};
-    int fd = request("POST", "/", "Transfer-Encoding: chunked\r\n", NULL);
-    clr_buf_printf(&out, "%x\r\n", CLR_REQUEST_WINDOW);
-    clr_buf_append_str(&out, clr_buf_str(&big));
-    clr_buf_printf(&out, "\r\n0\r\n\r\n");
-    loopback_send(&loop, fd, clr_buf_str(&out));
+    clr_buf_t got = {0};
+    int fd = post_window(&f, "\r\n0\r\n\r\n");
     asked_t a = app_asked(&f);
     uint64_t stream = a.stream;
     clr_buf_append_str(&got, a.body);
@@ -226,8 +228,6 @@ TEST(app_body_end_waits_for_the_window_too)
     EXPECT_EQ(end.flags, END);
     EXPECT_EQ(app_text(end).n, 0);
     answer(&f, stream, fd);
-    clr_buf_deinit(&out);
-    clr_buf_deinit(&big);
     clr_buf_deinit(&got);
     app_teardown(&f);
 }

@@ -54,6 +54,14 @@ static void expect_asked(fake_t *f, uint32_t number)
     EXPECT_EQ(clr_reader_done(&r), 0);
 }
 
+/* app.py was saved, and both are asked. */
+static void begin_at_both(uint32_t number)
+{
+    begin("app.py");
+    expect_asked(&worker, number);
+    expect_asked(&other, number);
+}
+
 static void answer(fake_t *f, uint32_t number, bool ok, const char *file, uint32_t line,
                    const char *text)
 {
@@ -77,9 +85,7 @@ static void succeed(fake_t *f, uint32_t number)
 TEST(clients_hear_of_it_when_every_worker_is_done)
 {
     setup();
-    begin("app.py");
-    expect_asked(&worker, 1);
-    expect_asked(&other, 1);
+    begin_at_both(1);
     succeed(&worker, 1);
     ws_expect_nothing(&client);
     succeed(&other, 1);
@@ -91,17 +97,13 @@ TEST(clients_hear_of_it_when_every_worker_is_done)
 TEST(what_is_wrong_is_told_once)
 {
     setup();
-    begin("app.py");
-    expect_asked(&worker, 1);
-    expect_asked(&other, 1);
+    begin_at_both(1);
     answer(&other, 1, false, "/x/a\"b.py", 7, "line\n  ^");
     ws_expect(&client, "42[\"clrun:refresh\",{\"ok\":false,\"file\":\"/x/a\\\"b.py\",\"line\":7,"
                        "\"text\":\"line\\n  ^\"}]");
     answer(&worker, 1, false, "/x/a.py", 7, "line\n  ^");
     ws_expect_nothing(&client);
-    begin("app.py");
-    expect_asked(&worker, 2);
-    expect_asked(&other, 2);
+    begin_at_both(2);
     succeed(&worker, 2);
     succeed(&other, 2);
     ws_expect(&client, DONE("app.py"));
@@ -111,21 +113,15 @@ TEST(what_is_wrong_is_told_once)
 TEST(a_file_that_was_half_saved_is_no_failure)
 {
     setup();
-    begin("app.py");
-    expect_asked(&worker, 1);
-    expect_asked(&other, 1);
+    begin_at_both(1);
     answer(&worker, 1, false, "app.py", 1, "empty");
     clr_refresh_expect(&gw); /* before the failure was told */
     answer(&other, 1, false, "app.py", 1, "empty");
-    begin("app.py");
-    expect_asked(&worker, 2);
-    expect_asked(&other, 2);
+    begin_at_both(2);
     clr_refresh_expect(&gw); /* before it came */
     answer(&worker, 2, false, "app.py", 1, "half");
     succeed(&other, 2);
-    begin("app.py");
-    expect_asked(&worker, 3);
-    expect_asked(&other, 3);
+    begin_at_both(3);
     succeed(&worker, 3);
     succeed(&other, 3);
     ws_expect(&client, DONE("app.py"));
@@ -156,9 +152,7 @@ TEST(what_is_saved_meanwhile_follows_and_alone_counts)
 TEST(nobody_waits_for_a_worker_that_died)
 {
     setup();
-    begin("app.py");
-    expect_asked(&worker, 1);
-    expect_asked(&other, 1);
+    begin_at_both(1);
     succeed(&worker, 1);
     ws_expect_nothing(&client);
     fake_close(&other);

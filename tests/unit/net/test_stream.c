@@ -3,47 +3,7 @@
 #include <netinet/tcp.h>
 #include <sys/un.h>
 
-#include "loopback.h"
-#include "net/listener.h"
-
-static clr_loop_t loop;
-static clr_stream_t stream;
-static clr_listener_t *listener;
-static clr_buf_t received;
-static int accepted, ended, end_status, drains, stalls, closed;
-
-static void on_read(clr_stream_t *s, char *data, size_t n)
-{
-    (void)s;
-    clr_buf_append(&received, data, n);
-}
-
-static void on_end(clr_stream_t *s, int status)
-{
-    (void)s;
-    ended++;
-    end_status = status;
-}
-
-static void on_drain(clr_stream_t *s)
-{
-    (void)s;
-    drains++;
-}
-
-static void on_stalled(clr_stream_t *s)
-{
-    EXPECT(clr_stream_pending(s) > 0);
-    stalls++;
-}
-
-static void on_closed(clr_stream_t *s)
-{
-    (void)s;
-    closed++;
-}
-
-static const clr_stream_ops_t ops = {on_read, on_end, on_drain, on_stalled, on_closed};
+#include "stream_fixture.h"
 
 static bool on_connection(uv_stream_t *handle, void *ctx)
 {

@@ -5,56 +5,16 @@
 #include <openssl/ssl.h>
 
 #include "certificate.h"
-#include "loopback.h"
-#include "net/listener.h"
-#include "net/stream.h"
 #include "net/stream_internal.h"
+#include "stream_fixture.h"
 
-static clr_loop_t loop;
-static clr_stream_t stream;
-static clr_listener_t *listener;
 static clr_tls_context_t *context;
 static certificate_t certificate;
-static clr_buf_t received;
-static int accepted, ended, end_status, drains, stalls, closed;
 
 static int fd = -1;
 static SSL_CTX *client_ctx;
 static SSL *client;
 static int records; /* of application data, as the client saw them */
-
-static void on_read(clr_stream_t *s, char *data, size_t n)
-{
-    EXPECT(s == &stream && n > 0);
-    clr_buf_append(&received, data, n);
-}
-
-static void on_end(clr_stream_t *s, int status)
-{
-    (void)s;
-    ended++;
-    end_status = status;
-}
-
-static void on_drain(clr_stream_t *s)
-{
-    EXPECT_EQ(clr_stream_pending(s), 0);
-    drains++;
-}
-
-static void on_stalled(clr_stream_t *s)
-{
-    EXPECT(clr_stream_pending(s) > 0);
-    stalls++;
-}
-
-static void on_closed(clr_stream_t *s)
-{
-    (void)s;
-    closed++;
-}
-
-static const clr_stream_ops_t ops = {on_read, on_end, on_drain, on_stalled, on_closed};
 
 static bool on_connection(uv_stream_t *handle, void *ctx)
 {
