@@ -102,11 +102,13 @@ class Runtime:
         try:
             await self.callbacks.call("on_app_shutdown")
         finally:
-            if self._sessions is not None:
-                await self._sessions.finish()
-            close = getattr(self._data_layer, "close", None)
-            if close is not None:
-                await close()
+            try:
+                if self._sessions is not None:
+                    await self._sessions.finish()
+            finally:  # also when there is no more time
+                close = getattr(self._data_layer, "close", None)
+                if close is not None:
+                    await close()
 
     # ---- parts, each made when it is first asked for ----
 

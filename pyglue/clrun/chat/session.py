@@ -424,6 +424,8 @@ class SessionStore:
         was at rest, what is under way ends here; the client hears it all the same.
         """
         for session in self:
+            await session.stored()  # first of all: there may be no time for the rest
+        for session in self:
             if session.is_connected:
                 await session.at_rest()
             await _leave_servers(session)
