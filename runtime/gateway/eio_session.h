@@ -154,7 +154,8 @@ void clr_eio_session_upgraded(clr_eio_session_t *s);
 /* Queues one text packet, given in two parts and with its type character. */
 void clr_eio_session_send_text(clr_eio_session_t *s, clr_str_t head, clr_str_t body);
 
-/* The same for one whose body[from, to) may be appended to the packet before (clr_ws_send_piece). */
+/* The same for one whose body[from, to) may be appended to the packet before (clr_ws_send_piece).
+ */
 void clr_eio_session_send_piece(clr_eio_session_t *s, clr_str_t head, clr_str_t body, size_t from,
                                 size_t to);
 
