@@ -87,9 +87,6 @@ class Server:
         volatile: bool = False,
     ) -> Coroutine[Any, Any, None]:
         """emit() of the event "message"."""
-    def _stream_token(
-        self, sid: str, id: str, token: str, is_sequence: bool, is_input: bool, /
-    ) -> Awaitable[None]: ...
     def _call(
         self, event: str, data: Any, to: str, namespace: str, future: asyncio.Future[Any], /
     ) -> int: ...
