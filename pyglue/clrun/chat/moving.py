@@ -3,6 +3,7 @@
 The page notices nothing, so the session there has to be the same one. What of it can be pickled
 goes along, key by key; what cannot is left behind, as it is when a worker dies. The gateway keeps the
 bytes, at most 1 MiB for each client, so messages that are too many stay behind as well: the oldest.
+What the page was told lately goes along if there is room, since its connection may just have broken.
 """
 
 from __future__ import annotations
@@ -41,10 +42,17 @@ def pack(session: Session) -> dict[str, Any]:
         if left < 0:
             break
         messages.append(text)
+    told = _pickled("what the page was told", session.replay.pack()) or b""
     fields = {name: getattr(session, name) for name in _FIELDS}
     servers = [handle.connection for _, handle in session.mcp_sessions.values()]
     return {
-        _KEY: {"fields": fields, "data": data, "messages": messages[::-1], "servers": servers}
+        _KEY: {
+            "fields": fields,
+            "data": data,
+            "messages": messages[::-1],
+            "told": told if len(told) <= left else b"",
+            "servers": servers,
+        }
     }
 
 
@@ -66,6 +74,9 @@ def unpack(session: Session, saved: dict[str, Any]) -> None:
     enter(session)
     steps = [pickle.loads(text) for text in packed["messages"] if text]
     session.messages[:] = [Message.from_dict(step) for step in steps]
+    if packed["told"]:
+        session.replay.unpack(pickle.loads(packed["told"]))
+        session.runtime.sessions.sweep_later()
     for connection in packed["servers"]:
         from .mcp import connect_again
         from .sync import background

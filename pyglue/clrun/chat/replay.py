@@ -126,6 +126,17 @@ class Replay:
         self._records.clear()
         self._toasts.clear()
 
+    def pack(self) -> list[tuple[str, Any, float]]:
+        """What is kept, for a session that goes to another worker of this machine. Not the toasts:
+        only a client that is away has any, and who is away does not move."""
+        return [(one.event, one.current(), one.time) for one in self._records.values()]
+
+    def unpack(self, packed: list[tuple[str, Any, float]]) -> None:
+        for event, data, time in packed:
+            key = _key(event, data)
+            if key is not None:
+                self._records[key] = _Record(event, data, None, time)
+
     def events(self) -> Iterator[tuple[str, Any]]:
         """(event, data) of all that is kept, in order. The toasts are then gone."""
         for record in list(self._records.values()):

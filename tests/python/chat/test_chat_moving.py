@@ -69,6 +69,27 @@ def test_the_session_goes_along(chat):
     assert page.names.count("first_interaction") == 1
 
 
+def test_what_the_page_was_told_goes_along(chat):
+    """Its connection may have broken just before: what got lost with it is told again."""
+
+    @cl.on_message
+    async def answer(message):
+        await cl.Message("told before", actions=[cl.Action("a", {})]).send()
+
+    page = chat.page()
+    page.say("x")
+    move(chat, page)
+    data = saved(page)
+    chat.gateway.write("DROP", b"", page.client.stream)
+    chat.gateway.run()
+    chat.runtime._sessions = None  # another worker has none
+    auth = {"sessionId": page.session_id, "clientType": "webapp", "threadId": ""}
+    chat.gateway.resume(page.client, saved=data, auth=auth)
+    page.leave()
+    again = chat.page(session_id=page.session_id)
+    assert again.texts() == ["told before"] and again.names.count("action") == 1
+
+
 def test_what_is_too_large_stays_behind(chat):
     @cl.on_message
     async def answer(message):
