@@ -16,13 +16,18 @@
 
 #define LOOPBACK_DEADLINE_MS 20000
 
+/* How long a wait may sleep before it looks again; 0, which spins, is for who waits very often. */
+#ifndef LOOPBACK_SLEEP_MS
+#define LOOPBACK_SLEEP_MS 1
+#endif
+
 static inline void loopback_turn(clr_loop_t *loop)
 {
     uv_run(&loop->uv, UV_RUN_NOWAIT);
 }
 
-/* Turns the loop until cond; sleeps at most a millisecond at a time, on the client's descriptor if
- * >= 0. */
+/* Turns the loop until cond; sleeps at most LOOPBACK_SLEEP_MS at a time, on the client's descriptor
+ * if >= 0. */
 #define LOOPBACK_UNTIL(loop, fd, cond)                                                             \
     do {                                                                                           \
         uint64_t until_ = clr_clock_now_ms() + LOOPBACK_DEADLINE_MS;                               \
@@ -31,7 +36,8 @@ static inline void loopback_turn(clr_loop_t *loop)
                 TEST_FAIL_("timed out waiting for %s", #cond);                                     \
             loopback_turn(loop);                                                                   \
             struct pollfd pfd_ = {(fd), POLLIN, 0};                                                \
-            (void)poll(&pfd_, (fd) >= 0, (fd) >= 0 && (pfd_.revents & POLLIN) ? 0 : 1);            \
+            (void)poll(&pfd_, (fd) >= 0,                                                           \
+                       (fd) >= 0 && (pfd_.revents & POLLIN) ? 0 : LOOPBACK_SLEEP_MS);              \
         }                                                                                          \
     } while (0)
 
