@@ -56,8 +56,9 @@ void clr_worker_enlist(clr_worker_t *w);
  * one when it is idle (migrate.h); at once if one is ready, else as soon as one is. */
 void clr_worker_retire(clr_worker_t *w);
 
-/* Moves the clients that it still has now, whatever is under way for them. Its WebSockets, which
- * cannot move, are closed so that their clients come again. */
+/* Moves the clients that it still has now, whatever is under way for them: it is retiring, so that
+ * none may come back to it. Its WebSockets, which cannot move, are closed so that their clients
+ * come again. */
 void clr_worker_move_all(clr_worker_t *w);
 
 /* Asks for a graceful end: queued frames first, then STOP. */

@@ -61,7 +61,7 @@ static void put_str(clr_buf_t *out, input_t *in, const clr_str_t *words, size_t 
     } else if (n < 250) {
         clr_write_str(out, words[(n - 128u) % count]);
     } else {
-        size_t length = ((size_t)input_u8(in) + 1) * 1024;
+        size_t length = ((size_t)input_u8(in) + 1) * 128;
         clr_buf_append_le(out, length, 4);
         memset(clr_buf_reserve(out, length), n, length);
         out->n += length;
