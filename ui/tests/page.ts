@@ -29,11 +29,13 @@ export async function say(page: Page, text: string) {
   await box(page).fill(text);
   await expect(page.getByRole('button', { name: 'Send' })).toBeEnabled();
   await page.keyboard.press('Enter');
+  await expect(page.locator('.composer .sheet > textarea')).toHaveValue(''); // hidden by some answers
 }
 
-/** The last answer, when it is whole. */
+/** The answer to what was said last, when it is whole. */
 export async function answer(page: Page): Promise<Locator> {
-  const last = page.locator('.message.answer').last();
+  const last = page.locator('.message').last();
+  await expect(last).toHaveClass(/answer/);
   await expect(last).toHaveAttribute('aria-busy', 'false');
   return last;
 }

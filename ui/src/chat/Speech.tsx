@@ -1,4 +1,4 @@
-import { useAudio, wavRecorderState } from '@chainlit/react-client';
+import { useAudio, useChatData, wavRecorderState } from '@chainlit/react-client';
 import { Mic } from 'lucide-react';
 import { useEffect } from 'react';
 import { useRecoilValue } from 'recoil';
@@ -12,6 +12,7 @@ import type { Recorder } from './audio';
 export function Speech() {
   const t = useText();
   const { startConversation, endConversation, audioConnection, isAiSpeaking } = useAudio();
+  const { connected } = useChatData();
   const recorder = useRecoilValue(wavRecorderState) as Recorder;
   useEffect(() => {
     // The app said no.
@@ -34,6 +35,7 @@ export function Speech() {
       className={`speech ${audioConnection} ${isAiSpeaking ? 'answering' : ''}`}
       label={labels[audioConnection]}
       aria-pressed={!off}
+      disabled={off && !connected} // the app would not be told
       onClick={() => void (off ? start() : endConversation())}
     >
       <Mic />
