@@ -67,6 +67,8 @@ class Lifespan:
         except (asyncio.TimeoutError, TimeoutError):
             self._log("warn", "the ASGI application's lifespan.shutdown takes too long; it is cancelled")
             self._task.cancel("the worker stops")
+            # What it does about that is not disturbed by the cancellation of all that runs.
+            await asyncio.wait((self._task,), timeout=_LAST_WORDS)
             return
         if verdict != _COMPLETE:
             self._log("error", message or "the ASGI application's lifespan.shutdown failed")

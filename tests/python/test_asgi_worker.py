@@ -336,6 +336,7 @@ def test_28_shutdown_is_bounded(worker):
 try:
     await asyncio.sleep(100)
 finally:
+    await asyncio.sleep(0.01)  # it may tidy up, and is not cancelled in that
     print("cancelled", flush=True)
 """
     process = worker(lifespan(shutdown=shutdown))
