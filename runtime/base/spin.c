@@ -7,7 +7,8 @@
 
 /* Short sleeps that start polling: few, so that a busy client soon has its benefit. Each time that
  * it did not pay they become four times as many, up to a number that makes the attempts too rare to
- * be noticed: a fifth of a second of such sleeps, so that a bad start is not remembered for long. */
+ * be noticed: a fifth of a second of such sleeps, so that a bad start is not remembered for long.
+ */
 #define NEEDED_FIRST 8u
 #define NEEDED_MOST  (NEEDED_FIRST << 8)
 
