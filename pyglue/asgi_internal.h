@@ -1,7 +1,7 @@
-/* asgi_internal.h: what the files of the ASGI application share: asgi.c (calls, frames in),
- * asgi_report.c, asgi_scope.c, asgi_message.c (what the application sends, checked), asgi_http.c,
- * asgi_response.c (a response on its way out), asgi_file.c, asgi_websocket.c, asgi_wait.c
- * (awaitables).
+/* asgi_internal.h: what the files of the ASGI application share: asgi.c (calls),
+ * asgi_incoming.c (frames in), asgi_report.c, asgi_scope.c, asgi_message.c (what the application
+ * sends, checked), asgi_http.c, asgi_response.c (a response on its way out), asgi_file.c,
+ * asgi_websocket.c, asgi_wait.c (awaitables).
  */
 #pragma once
 
@@ -165,6 +165,13 @@ typedef struct clr_asgi_call {
 } clr_asgi_call_t;
 
 /* ---- asgi.c ---- */
+
+/* The call of a new stream, which the link holds until clr_asgi_close(). NULL with an exception,
+ * also when there is such a stream already. */
+clr_asgi_call_t *clr_asgi_call_new(clr_wlink_t *link, uint64_t stream, bool is_websocket);
+
+/* The application is called. What it raises is reported. */
+void clr_asgi_run(clr_asgi_call_t *call, const clr_request_head_t *head);
 
 /* The stream is closed: no frame goes out or is taken any more; whoever waits is woken. May drop
  * the link's reference to the call. */

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdlib.h>
+
 #include "clrun/frames.h"
 #include "link/message.h"
 
