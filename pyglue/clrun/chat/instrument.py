@@ -176,7 +176,7 @@ class Recording:
 # ---- streams ----
 
 
-class Stream:
+class _Passing:
     """A stream of the SDK, all of which passes through here. It is told apart by its type only."""
 
     def __init__(self, stream: Any, recording: Recording) -> None:
@@ -185,6 +185,10 @@ class Stream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+class Stream(_Passing):
+    """That of a synchronous client."""
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -214,15 +218,8 @@ class Stream:
         self._stream.close()
 
 
-class AsyncStream:
-    """Stream, of an asynchronous client."""
-
-    def __init__(self, stream: Any, recording: Recording) -> None:
-        self._stream = stream
-        self._recording = recording
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+class AsyncStream(_Passing):
+    """That of an asynchronous client."""
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
