@@ -21,6 +21,9 @@ EXIT_FAILED = 3
 # What is left of a stop's grace period for tasks that were cancelled, at the least (seconds).
 _LAST_WORDS = 1.0
 
+# What handlers have of it, when they are cancelled before the lifespan ends.
+_CANCELLED_HANDLERS = 0.25
+
 
 def main(fd, watch_fd=None, preloaded=None):
     """Run the worker on these descriptors and exit the process. preloaded: the app's module."""
@@ -301,12 +304,18 @@ class Worker:
             self.loop.stop()
 
     async def _wait_for_handlers(self, deadline):
-        """Including those that frames still start, such as disconnect handlers."""
+        """Including those that frames still start, such as disconnect handlers.
+
+        Those that take longer are cancelled: what the lifespan ends is still there for them.
+        """
         import asyncio
 
         while tasks := self.link.tasks():
             left = deadline - self.loop.time()
             if left <= 0:
+                for task in tasks:
+                    task.cancel("the worker stops")
+                await asyncio.wait(tasks, timeout=_CANCELLED_HANDLERS)
                 return
             await asyncio.wait(tasks, timeout=left)
 

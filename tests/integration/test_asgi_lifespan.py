@@ -3,6 +3,7 @@ leave to requests (tests/apps/asgi_lifespan; the numbers are those of test_asgi_
 
 import os
 import signal
+import socket
 import subprocess
 
 import httpx
@@ -71,6 +72,17 @@ def test_28_shutdown_has_no_more_than_the_grace(clrun):
     server = clrun("asgi_lifespan", "--graceful-timeout", "300ms", env={"MODE": "hangs"})
     server.signal(signal.SIGTERM)
     server.take_record("lifespan.shutdown")
+    assert server.process.wait(scaled(10)) == 0
+
+
+def test_28_a_request_that_takes_longer_than_the_grace_is_cancelled_before(clrun):
+    server = clrun("asgi_lifespan", "--graceful-timeout", "400ms")
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(b"GET /hangs HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.take_record("hangs")
+        server.signal(signal.SIGTERM)
+        assert server.take_record("cancelled")["ended"] is False
+        server.take_record("lifespan.shutdown")
     assert server.process.wait(scaled(10)) == 0
 
 

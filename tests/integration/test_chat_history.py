@@ -322,6 +322,19 @@ async def test_a_deploy_that_does_not_wait_for_an_answer_keeps_what_it_had_said(
         assert [found for found, _ in (await ada.threads())[0]] == [id]
 
 
+async def test_what_a_handler_says_that_is_cut_short_by_a_deploy_is_heard_and_kept(start):
+    server = start("--drain-timeout", "200ms", "--graceful-timeout", "2s")
+    async with user(server, "ada") as ada, ada.page() as page:
+        await page.say("insist")
+        await page.until_text("begun")
+        id = await thread_of(page)
+        server.signal(signal.SIGHUP)
+        await page.until_text("cut short")
+        await server.logged("SIGHUP: done", 30)
+        thread = await ada.until_stored(id, "cut short")
+        assert said(thread)[-3:] == ["insist", "begun", "cut short"]
+
+
 async def test_a_page_that_was_away_in_a_deploy_resumes_its_conversation(server):
     async with user(server, "ada") as ada:
         async with ada.page() as page:

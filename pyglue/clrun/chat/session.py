@@ -421,8 +421,19 @@ class SessionStore:
         """The process ends: all that is being stored is, and no file stays.
 
         Who has not left is with another worker by now, with these files. If it had to go before it
-        was at rest, what is under way ends here; the client hears it all the same.
+        was at rest, what is under way ends here; the client hears it all the same. Once there is no
+        more time (this is cancelled), what is under way is, too, and what it then says is stored.
         """
+        try:
+            await self._let_finish()
+        except asyncio.CancelledError:
+            for session in self:
+                session.stop()
+            for session in self:
+                await session.at_rest()
+            raise
+
+    async def _let_finish(self) -> None:
         for session in self:
             await session.stored()  # first of all: there may be no time for the rest
         for session in self:

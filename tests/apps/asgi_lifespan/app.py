@@ -27,12 +27,15 @@ async def lifespan(scope, receive, send):
     record("started")
     await send({"type": "lifespan.startup.complete"})
     record((await receive())["type"], requests=requests)
+    global ended
+    ended = True
     if MODE == "hangs":
         await asyncio.Event().wait()
     await send({"type": "lifespan.shutdown.complete"})
 
 
 requests = 0
+ended = False
 
 
 async def app(scope, receive, send):
@@ -41,6 +44,12 @@ async def app(scope, receive, send):
         await lifespan(scope, receive, send)
         return
     requests += 1
+    if scope["path"] == "/hangs":
+        record("hangs")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            record("cancelled", ended=ended)
     body = json.dumps(scope.get("state")).encode()
     if "state" in scope:
         scope["state"]["own"] = "a request"

@@ -48,6 +48,12 @@ async def on_message(message):
             await asyncio.sleep(0.001)
         await reply.stream_token(" and ended")
         await reply.update()
+    elif command == "insist":
+        await cl.Message("begun").send()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await cl.Message("cut short").send()
     elif command == "pid":
         await cl.Message(str(os.getpid())).send()
     else:
