@@ -1,8 +1,18 @@
 """Which ASGI application the app's module has, and whether it is one."""
 
+from __future__ import annotations
+
 import sys
 
 from _clrun import EngineServerBase, Server
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from ._types import Application
 
 # What `clrun app.py` and `clrun app.py --factory` look for.
 DEFAULT_NAME = "app"
@@ -13,7 +23,13 @@ class InvalidAppError(Exception):
     """What was named, or found, is no ASGI application. The text says why."""
 
 
-def find_app(module, attr=None, factory=False, has_servers=False, warn=print):
+def find_app(
+    module: ModuleType,
+    attr: str | None = None,
+    factory: bool = False,
+    has_servers: bool = False,
+    warn: Callable[[str], object] = print,
+) -> Application | None:
     """The ASGI application of a module, or None if it has none.
 
     attr: its name, dots allowed; what it names must then be an application or a server of clrun.
@@ -30,8 +46,9 @@ def find_app(module, attr=None, factory=False, has_servers=False, warn=print):
         return None
     fault = fault_of(value)
     if fault is None:
-        _settle_mounts(value)
-        return value
+        app: Application = value
+        _settle_mounts(app)
+        return app
     text = f"{_where(module, name)} {fault}"
     if attr is None and not factory and has_servers:
         warn(f"{text}; only the servers of clrun are served")
@@ -39,27 +56,27 @@ def find_app(module, attr=None, factory=False, has_servers=False, warn=print):
     raise InvalidAppError(text)
 
 
-def _settle_mounts(app):
+def _settle_mounts(app: Application) -> None:
     asgi_app = sys.modules.get(f"{__package__}._asgi_app")
     if asgi_app is not None:  # the app uses ASGIApp
         asgi_app.settle_mounts(app)
 
 
-def _where(module, name):
+def _where(module: ModuleType, name: str) -> str:
     return f"{name} of {getattr(module, '__file__', None) or module.__name__}"
 
 
-def _resolve(value, name):
+def _resolve(value: Any, name: str) -> Any:
     for part in name.split("."):
         value = getattr(value, part, None)
     return value
 
 
-def _is_server(value):
+def _is_server(value: object) -> bool:
     return isinstance(value, (Server, EngineServerBase))
 
 
-def _call_factory(function, where):
+def _call_factory(function: Any, where: str) -> Any:
     if not callable(function):
         raise InvalidAppError(f"--factory: {where} is not a function: {function!r}")
     if not _accepts(function, 0):
@@ -72,7 +89,7 @@ def _call_factory(function, where):
     return function()
 
 
-def fault_of(app):
+def fault_of(app: object) -> str | None:
     """Why this is no ASGI 3 application, as the end of a sentence, or None."""
     import inspect
 
@@ -99,7 +116,7 @@ def fault_of(app):
     return "cannot be called with (scope, receive, send), so it is no ASGI application"
 
 
-def _accepts(function, count):
+def _accepts(function: Callable[..., Any], count: int) -> bool:
     """Whether it can be called with so many arguments; also when that cannot be told."""
     import inspect
 
@@ -112,7 +129,7 @@ def _accepts(function, count):
     return True
 
 
-def _is_async(function):
+def _is_async(function: object) -> bool:
     import inspect
 
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
@@ -120,5 +137,5 @@ def _is_async(function):
     )
 
 
-def _type_name(value):
+def _type_name(value: object) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__}"

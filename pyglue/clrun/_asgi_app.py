@@ -4,19 +4,15 @@ python-socketio.
 
 from __future__ import annotations
 
+from _clrun import EngineServerBase
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
-    from ._engine import EngineServer
-    from ._server import AsyncServer
-
-    Scope = MutableMapping[str, Any]
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
-    Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+    from ._settings import EngineSettings
+    from ._types import AnyServer, Application, Receive, Scope, Send
 
 _DEFAULT_PATH = "socket.io"
 
@@ -38,7 +34,7 @@ class ASGIApp:
 
     def __init__(
         self,
-        socketio_server: AsyncServer | EngineServer,
+        socketio_server: AnyServer,
         other_asgi_app: Application | None = None,
         static_files: Mapping[str, Any] | None = None,
         socketio_path: str | None = _DEFAULT_PATH,
@@ -158,15 +154,15 @@ def settle_mounts(app: object, prefix: str = "") -> None:
             settle_mounts(inner, prefix + path.rstrip("/"))
 
 
-def _move_below(server: AsyncServer | EngineServer, mount: str) -> None:
+def _move_below(server: AnyServer, mount: str) -> None:
     """A path of "/" means everything that is mounted there."""
     settings = _settings_of(server)
     if mount and not f"{settings.path}/".startswith(f"{mount}/"):
         settings.path = mount + settings.path.rstrip("/")
 
 
-def _settings_of(server: AsyncServer | EngineServer) -> Any:
-    return getattr(server, "eio", None) or getattr(server, "settings")
+def _settings_of(server: AnyServer) -> EngineSettings:
+    return server.settings if isinstance(server, EngineServerBase) else server.eio
 
 
 def _name_and_type(entry: Any) -> tuple[str, str | None]:

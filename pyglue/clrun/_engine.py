@@ -108,8 +108,7 @@ class EngineServer(Background, EngineServerBase):
 
     @property
     def path(self) -> str:
-        path: str = self.settings.path
-        return path
+        return self.settings.path
 
     # ---- handlers ----
 
@@ -217,15 +216,13 @@ class EngineServer(Background, EngineServerBase):
     # ---- called by _clrun ----
 
     def _declaration(self) -> dict[str, Any]:
-        told: dict[str, Any] = self.settings.declaration(on_worker_loss=self._on_worker_loss)
-        return told
+        return self.settings.declaration(on_worker_loss=self._on_worker_loss)
 
     def _redeclare(self) -> None:
         _registry.redeclare(self)
 
     def _origin_allowed(self, origin: str, environ: dict[str, Any]) -> bool:
-        allowed: bool = self.settings.origin_allowed(origin, environ)
-        return allowed
+        return self.settings.origin_allowed(origin, environ)
 
     async def _run_connect(self, sid: str, environ: dict[str, Any]) -> Any:
         """None or True accepts the client, all else is the body of the refusal.

@@ -53,7 +53,7 @@ class Manager:
         return None
 
 
-class _Rooms(Mapping):  # type: ignore[type-arg]
+class _Rooms(Mapping[str, "dict[Any, dict[str, str]]"]):
     def __init__(self, server: AsyncServer) -> None:
         self._server = server
 
@@ -78,7 +78,7 @@ class _Rooms(Mapping):  # type: ignore[type-arg]
         return rooms
 
 
-class Environs(Mapping):  # type: ignore[type-arg]
+class Environs(Mapping[str, "dict[str, Any]"]):
     """`sio.environ`."""
 
     def __init__(self, server: AsyncServer) -> None:

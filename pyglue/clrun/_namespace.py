@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._server import AsyncServer
+    from ._types import Room, Rooms, Sids
 
 
 class AsyncNamespace:
@@ -69,15 +70,15 @@ class AsyncNamespace:
         self,
         event: str,
         data: Any = None,
-        to: str | list[str] | None = None,
-        room: str | list[str] | None = None,
-        skip_sid: str | list[str] | None = None,
+        to: Rooms | None = None,
+        room: Rooms | None = None,
+        skip_sid: Sids | None = None,
         namespace: str | None = None,
         callback: Callable[..., Any] | None = None,
         ignore_queue: bool = False,
     ) -> None:
         """AsyncServer.emit() in this namespace."""
-        return await self.server.emit(  # type: ignore[no-any-return]
+        return await self.server.emit(
             event,
             data=data,
             to=to,
@@ -91,15 +92,15 @@ class AsyncNamespace:
     async def send(
         self,
         data: Any,
-        to: str | list[str] | None = None,
-        room: str | list[str] | None = None,
-        skip_sid: str | list[str] | None = None,
+        to: Rooms | None = None,
+        room: Rooms | None = None,
+        skip_sid: Sids | None = None,
         namespace: str | None = None,
         callback: Callable[..., Any] | None = None,
         ignore_queue: bool = False,
     ) -> None:
         """AsyncServer.send() in this namespace."""
-        return await self.server.send(  # type: ignore[no-any-return]
+        return await self.server.send(
             data,
             to=to,
             room=room,
@@ -130,15 +131,15 @@ class AsyncNamespace:
             ignore_queue=ignore_queue,
         )
 
-    async def enter_room(self, sid: str, room: str, namespace: str | None = None) -> None:
+    async def enter_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
         """AsyncServer.enter_room() in this namespace."""
         await self.server.enter_room(sid, room, namespace=namespace or self.namespace)
 
-    async def leave_room(self, sid: str, room: str, namespace: str | None = None) -> None:
+    async def leave_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
         """AsyncServer.leave_room() in this namespace."""
         await self.server.leave_room(sid, room, namespace=namespace or self.namespace)
 
-    async def close_room(self, room: str, namespace: str | None = None) -> None:
+    async def close_room(self, room: Room, namespace: str | None = None) -> None:
         """AsyncServer.close_room() in this namespace."""
         await self.server.close_room(room, namespace=namespace or self.namespace)
 

@@ -3,7 +3,15 @@
 The gateway does not read them; only workers of the same app do.
 """
 
+from __future__ import annotations
+
 import pickle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+    from typing import Any
 
 # CLR_SAVED_MAX of the gateway.
 LIMIT = 1 << 20
@@ -16,7 +24,7 @@ class TooLargeError(ValueError):
     """A session of more bytes than the gateway keeps."""
 
 
-def dumps(session):
+def dumps(session: dict[str, Any]) -> bytes:
     """The bytes of a session. TooLargeError, or whatever pickling raises."""
     data = pickle.dumps(session, 5)
     if len(data) > LIMIT:
@@ -24,18 +32,19 @@ def dumps(session):
     return data
 
 
-def loads(data):
-    return pickle.loads(data)
+def loads(data: bytes) -> dict[str, Any]:
+    session: dict[str, Any] = pickle.loads(data)
+    return session
 
 
 class Saver:
     """Makes bytes, and complains once about each kind of what cannot be made into any."""
 
-    def __init__(self, log):
+    def __init__(self, log: Callable[[], logging.Logger]) -> None:
         self._log = log
-        self._said = set()
+        self._said: set[str] = set()
 
-    def dumps(self, session):
+    def dumps(self, session: dict[str, Any]) -> bytes | None:
         """The bytes, or None: the session then stays with this worker alone."""
         try:
             return dumps(session)
@@ -43,7 +52,7 @@ class Saver:
             self._complain(f"{type(error).__name__}: {error}")
             return None
 
-    def _complain(self, what):
+    def _complain(self, what: str) -> None:
         if what in self._said or len(self._said) >= _COMPLAINTS:
             return
         self._said.add(what)

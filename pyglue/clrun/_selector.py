@@ -1,6 +1,12 @@
 """What the worker's asyncio loop waits with."""
 
+from __future__ import annotations
+
 import selectors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _clrun import Link
 
 
 class LinkSelector(selectors.EpollSelector):
@@ -12,12 +18,12 @@ class LinkSelector(selectors.EpollSelector):
     sleeps, where that pays (`--spin`).
     """
 
-    def __init__(self, link):
+    def __init__(self, link: Link) -> None:
         super().__init__()
         self._wait = link.wait
         self._epoll_fd = self.fileno()
 
-    def select(self, timeout=None):
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if self._wait(self._epoll_fd, timeout):
             return []
         return super().select(0)

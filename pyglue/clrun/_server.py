@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ._namespace import AsyncNamespace
+    from ._types import Receive, Room, Rooms, Scope, Send, Sids
 
     Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -112,9 +113,9 @@ class AsyncServer(Background, Server):
         self,
         event: str,
         data: Any = None,
-        to: Any = None,
-        room: Any = None,
-        skip_sid: str | list[str] | None = None,
+        to: Rooms | None = None,
+        room: Rooms | None = None,
+        skip_sid: Sids | None = None,
         namespace: str | None = None,
         callback: Callable[..., Any] | None = None,
         ignore_queue: bool = False,
@@ -135,9 +136,9 @@ class AsyncServer(Background, Server):
     async def send(
         self,
         data: Any,
-        to: Any = None,
-        room: Any = None,
-        skip_sid: str | list[str] | None = None,
+        to: Rooms | None = None,
+        room: Rooms | None = None,
+        skip_sid: Sids | None = None,
         namespace: str | None = None,
         callback: Callable[..., Any] | None = None,
         ignore_queue: bool = False,
@@ -148,8 +149,7 @@ class AsyncServer(Background, Server):
 
     @property
     def path(self) -> str:
-        path: str = self.eio.path
-        return path
+        return self.eio.path
 
     @property
     def logger(self) -> logging.Logger:
@@ -241,7 +241,7 @@ class AsyncServer(Background, Server):
 
     # ---- rooms ----
 
-    async def enter_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
+    async def enter_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
         """Put a client into a room. KeyError, or ValueError, if there is no such client."""
         namespace = namespace or "/"
         joined = self._join(sid, room, namespace)
@@ -253,11 +253,11 @@ class AsyncServer(Background, Server):
             raise ValueError("sid is not connected to requested namespace")
         raise KeyError(sid)
 
-    async def leave_room(self, sid: str, room: Any, namespace: str | None = None) -> None:
+    async def leave_room(self, sid: str, room: Room, namespace: str | None = None) -> None:
         """Take a client out of a room. Nothing happens if it is not there."""
         self._leave(sid, room, namespace or "/")
 
-    async def close_room(self, room: Any, namespace: str | None = None) -> None:
+    async def close_room(self, room: Room, namespace: str | None = None) -> None:
         """Take all clients out of a room."""
         self._close_room(room, namespace or "/")
 
@@ -349,9 +349,7 @@ class AsyncServer(Background, Server):
             raise RuntimeError(f"the server runs on {self.path}; attach() belongs before that")
         self.eio.move(socketio_path)
 
-    async def handle_request(
-        self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]
-    ) -> None:
+    async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI, for apps that hand requests on: 404, since those for `path` never come here."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close"})
@@ -368,20 +366,18 @@ class AsyncServer(Background, Server):
     # ---- called by _clrun ----
 
     def _declaration(self) -> dict[str, Any]:
-        told: dict[str, Any] = self.eio.declaration(
+        return self.eio.declaration(
             serializer=self._serializer,
             on_worker_loss=self._on_worker_loss,
             async_handlers=self.async_handlers,
             always_connect=self.always_connect,
         )
-        return told
 
     def _redeclare(self) -> None:
         _registry.redeclare(self)
 
     def _origin_allowed(self, origin: str, environ: dict[str, Any]) -> bool:
-        allowed: bool = self.eio.origin_allowed(origin, environ)
-        return allowed
+        return self.eio.origin_allowed(origin, environ)
 
     async def _run_connect(
         self, sid: str, namespace: str, environ: dict[str, Any], auth: Any

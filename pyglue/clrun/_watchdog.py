@@ -1,7 +1,16 @@
 """What the watchdog tells of a loop that is blocked, where the interpreter lock can be had."""
 
+from __future__ import annotations
+
 import sys
 import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+    from _clrun import Link
 
 _FRAMES_MAX = 100
 _SOURCES_MAX = 20  # of the innermost frames the line itself is read, which may take its time
@@ -10,16 +19,16 @@ _SOURCES_MAX = 20  # of the innermost frames the line itself is read, which may 
 class Describer:
     """Called in a thread of the watchdog's; looks at the thread that made it."""
 
-    def __init__(self, link, loop):
+    def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
         self._link = link
         self._loop = loop
         self._thread = threading.get_ident()
 
-    def __call__(self):
+    def __call__(self) -> tuple[bytes, bytes]:
         """(what is at work, the stack), both as UTF-8; the stack as faulthandler writes it."""
         return _encode(self._name()), _encode("\n".join(self._stack()))
 
-    def _name(self):
+    def _name(self) -> str:
         name = self._link.current()
         if name is not None:
             return name
@@ -31,7 +40,7 @@ class Describer:
             return f"the task {task.get_name()} of {getattr(coro, '__qualname__', coro)}()"
         return ""
 
-    def _stack(self):
+    def _stack(self) -> Iterator[str]:
         import linecache
 
         frame = sys._current_frames().get(self._thread)
@@ -47,5 +56,5 @@ class Describer:
             frame = frame.f_back
 
 
-def _encode(text):
+def _encode(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")

@@ -338,6 +338,7 @@ def test_cors_function_takes_one_argument_or_two():
             raise TypeError("inside")
 
         ask(broken)
+    assert ask("*") is False  # no function any more when it was to be asked
 
 
 def test_cookie_settings():
