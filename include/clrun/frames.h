@@ -91,7 +91,8 @@
     X(84, ORIGIN_RESULT, W, "u8 allowed", "answers ORIGIN_CHECK")                                  \
     X(85, LOG, W, "u8 level, str module, str text", "a line for the gateway's log")                \
     X(86, STOPPED, W, "", "everything is finished; the worker exits")                              \
-    X(87, APP, W, "json", "the app has an ASGI application; before READY")                         \
+    X(87, APP, W, "json",                                                                          \
+      "the app has an ASGI application, and folders whose files the gateway serves; before READY") \
     X(88, HTTP_START, W, "u16 status, list<str> headers, str body",                                \
       "the response: names and values in turn, the first of the body. Flags END, TRAILERS")        \
     X(89, HTTP_DATA, W, "str", "more of the response's body; flag END")                            \

@@ -11,7 +11,6 @@
 #include "gateway/affinity.h"
 #include "gateway/app_internal.h"
 #include "gateway/loans.h"
-#include "proto/json.h"
 
 #define LOG "app"
 
@@ -70,9 +69,17 @@ int clr_app_declare(clr_gateway_t *gw, clr_worker_t *w, const clr_frame_t *frame
 {
     clr_reader_t r = clr_reader(frame->payload);
     clr_str_t json = clr_read_str(&r);
-    if (clr_reader_done(&r) != 0 || !clr_json_is_valid(json))
+    if (clr_reader_done(&r) != 0)
         return CLR_EPROTO;
-    clr_worker_set_app(w);
+    clr_error_t err = {0};
+    clr_list_t folders;
+    clr_list_init(&folders);
+    int rc = clr_folders_parse(&folders, json, &err);
+    if (rc != 0) {
+        clr_log_error(LOG, "worker %u: %s", clr_worker_number(w), err.text);
+        return rc;
+    }
+    clr_worker_set_app(w, &folders);
     if (clr_worker_takes_requests(w))
         gw->app->known = true;
     return 0;

@@ -164,8 +164,8 @@ void clr_worker_remove_session(clr_worker_t *w, clr_list_t *session);
 /* Sockets and EngineServer sessions it owns, for status lines. */
 void clr_worker_count_socket(clr_worker_t *w, int delta);
 
-/* It has an application (APP frame). */
-void clr_worker_set_app(clr_worker_t *w);
+/* It has an application (APP frame). Takes its folders (folders.h); the list is empty then. */
+void clr_worker_set_app(clr_worker_t *w, clr_list_t *folders);
 
 /* The requests it has, by their node. */
 void clr_worker_add_request(clr_worker_t *w, clr_list_t *node);

@@ -38,7 +38,9 @@ struct clr_worker {
     uint32_t request_count;
     uint64_t asked_ms; /* since when it owes credit, or last gave some back */
     bool has_app;
-    clr_list_t offers; /* of servers, until it serves (eio_server.h) */
+    bool has_served;    /* its folders count */
+    clr_list_t folders; /* of its application (folders.h) */
+    clr_list_t offers;  /* of servers, until it serves (eio_server.h) */
     clr_refresh_state_t refresh;
 };
 

@@ -19,6 +19,7 @@ void clr_gateway_init(clr_gateway_t *gw, clr_loop_t *loop, const clr_gateway_opt
     clr_list_init(&gw->ws_conns);
     clr_list_init(&gw->routes);
     clr_list_init(&gw->servers);
+    clr_folders_init(&gw->folders);
     gw->pools = clr_pools_new(&gw->options.http);
     gw->app = clr_app_requests_new(gw);
     gw->affinity = clr_affinity_new(gw, gw->options.affinity);
@@ -32,6 +33,7 @@ void clr_gateway_deinit(clr_gateway_t *gw)
     clr_loans_close(gw);
     clr_affinity_free(gw->affinity);
     clr_app_requests_free(gw->app);
+    clr_folders_deinit(&gw->folders);
     clr_router_clear(gw);
     clr_pools_free(gw->pools);
 }

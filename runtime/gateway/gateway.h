@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/slots.h"
 #include "gateway/capacity.h"
+#include "gateway/folders.h"
 #include "gateway/metrics.h"
 #include "net/loop.h"
 #include "proto/http.h"
@@ -66,6 +67,7 @@ struct clr_gateway {
     struct clr_affinity *affinity; /* keys and their workers (affinity.h) */
     struct clr_dispatch *dispatch; /* workers, credit and queues (dispatch.h) */
     struct clr_app_requests *app;  /* requests that the application answers (app_request.h) */
+    clr_folders_t folders;         /* of the application, whose files static.c serves */
     struct clr_loans *loans;       /* what workers have of the arena (loans.h); NULL: no arena */
     struct clr_refresh *refresh;   /* new code in workers that go on (refresh.h); NULL: none */
 };

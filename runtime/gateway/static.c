@@ -26,6 +26,11 @@ static bool is_method(const clr_exchange_t *x, const char *method)
     return clr_str_eq(x->head->method, clr_str_c(method));
 }
 
+static bool is_read(const clr_exchange_t *x)
+{
+    return is_method(x, "GET") || is_method(x, "HEAD");
+}
+
 static clr_str_t accept_encoding(const clr_exchange_t *x)
 {
     return clr_http_head_get(x->head, CLR_STR("accept-encoding"));
@@ -36,7 +41,7 @@ static clr_str_t accept_encoding(const clr_exchange_t *x)
 static bool has_page(const clr_exchange_t *x)
 {
     clr_static_file_t file;
-    if (!is_method(x, "GET") && !is_method(x, "HEAD"))
+    if (!is_read(x))
         return false;
     if (clr_static_file_open(&file, x->gw->options.public_dir, INDEX, CLR_STR_EMPTY) != 0)
         return false;
@@ -44,26 +49,31 @@ static bool has_page(const clr_exchange_t *x)
     return true;
 }
 
+static bool is_public(const clr_exchange_t *x, clr_str_t path)
+{
+    return x->gw->options.public_dir &&
+           (clr_str_eq(path, PREFIX) || clr_str_starts(path, CLR_STR("/public/")));
+}
+
 bool clr_static_has(const clr_exchange_t *x, clr_str_t path)
 {
-    if (!x->gw->options.public_dir)
-        return false;
     if (clr_str_eq(path, CLR_STR("/")))
-        return has_page(x);
-    return clr_str_eq(path, PREFIX) || clr_str_starts(path, CLR_STR("/public/"));
+        return x->gw->options.public_dir && has_page(x);
+    return is_public(x, path) || (is_read(x) && clr_folders_find(&x->gw->folders, NULL, path));
 }
 
 /* --- headers --- */
 
-/* Browsers keep a copy and ask whether it is still good. */
+/* Browsers keep a copy, and ask whether it is still good if it may not be. */
 static void append_headers(clr_buf_t *out, const clr_static_file_t *file)
 {
     char modified[CLR_HTTP_DATE_SIZE];
     clr_clock_http_date(file->mtime_s * 1000, modified);
     clr_buf_printf(out,
-                   "ETag: %s\r\nLast-Modified: %s\r\nCache-Control: no-cache\r\n"
+                   "ETag: %s\r\nLast-Modified: %s\r\nCache-Control: %s\r\n"
                    "Accept-Ranges: bytes\r\nX-Content-Type-Options: nosniff\r\n",
-                   file->etag, modified);
+                   file->etag, modified,
+                   file->immutable ? "public, max-age=31536000, immutable" : "no-cache");
     if (file->varies)
         clr_buf_append_str(out, CLR_STR("Vary: Accept-Encoding\r\n"));
 }
@@ -242,11 +252,28 @@ static void respond_error(clr_exchange_t *x, int error)
 
 /* --- requests --- */
 
+/* What a path below a directory names there: "" for itself. False if it can name nothing. */
+static bool get_name(clr_buf_t *out, clr_str_t path)
+{
+    clr_buf_clear(out);
+    if (!clr_url_safe_path(out, path.n > 0 ? path : CLR_STR("/")))
+        return false;
+    while (out->n > 0 && out->p[out->n - 1] == '/')
+        out->n--;
+    clr_buf_consume(out, out->n > 0);
+    return clr_static_file_is_visible(clr_buf_str(out));
+}
+
+static bool ends_in_slash(clr_str_t path)
+{
+    return path.n > 0 && path.p[path.n - 1] == '/';
+}
+
 /* name: relative to the public directory, "" for itself. */
 static void serve(clr_exchange_t *x, clr_buf_t *name)
 {
     const char *dir = x->gw->options.public_dir;
-    bool slash = x->head->path.n > 0 && x->head->path.p[x->head->path.n - 1] == '/';
+    bool slash = ends_in_slash(x->head->path);
     clr_static_file_t file;
     int rc = clr_static_file_open(&file, dir, clr_buf_str(name), accept_encoding(x));
     if (rc == 1 && !slash && clr_router_path(x).n > 1) {
@@ -268,29 +295,48 @@ static void serve(clr_exchange_t *x, clr_buf_t *name)
         respond_error(x, rc == 1 ? -ENOENT : rc);
 }
 
-static void on_head(clr_exchange_t *x)
+static void serve_public(clr_exchange_t *x, clr_str_t path)
 {
-    if (!is_method(x, "GET") && !is_method(x, "HEAD")) {
-        clr_exchange_respond(x, 405, CLR_STR("Allow: GET, HEAD\r\n"), CLR_STR_EMPTY);
-        return;
-    }
-    clr_str_t path = clr_router_path(x);
-    clr_buf_t safe = {0};
-    if (clr_str_starts(path, PREFIX))
-        path = clr_str_from(path, PREFIX.n);
-    if (path.n == 0)
-        path = CLR_STR("/");
-    bool ok = clr_url_safe_path(&safe, path);
-    if (ok) {
-        while (safe.n > 0 && safe.p[safe.n - 1] == '/')
-            safe.n--;
-        clr_buf_consume(&safe, safe.n > 0);
-    }
-    if (ok && clr_static_file_is_visible(clr_buf_str(&safe)))
-        serve(x, &safe);
+    clr_buf_t name = {0};
+    if (get_name(&name, clr_str_starts(path, PREFIX) ? clr_str_from(path, PREFIX.n) : path))
+        serve(x, &name);
     else
         clr_exchange_error(x, 404, NULL);
-    clr_buf_deinit(&safe);
+    clr_buf_deinit(&name);
+}
+
+/* Folders hold files only: their directories are not shown. What the newest one has not may be of a
+ * page that an older one brought. */
+static void serve_folders(clr_exchange_t *x, clr_str_t path)
+{
+    clr_static_file_t file;
+    clr_buf_t name = {0};
+    int rc = -ENOENT;
+    const clr_folder_t *folder = NULL;
+    while (rc == -ENOENT && (folder = clr_folders_find(&x->gw->folders, folder, path))) {
+        if (!get_name(&name, clr_str_from(path, folder->path.n)) || ends_in_slash(path))
+            break;
+        rc = clr_static_file_open(&file, folder->directory, clr_buf_str(&name), accept_encoding(x));
+        rc = rc == 1 ? -ENOENT : rc;
+    }
+    clr_buf_deinit(&name);
+    if (rc == 0) {
+        file.immutable = true;
+        respond(x, &file);
+    } else {
+        respond_error(x, rc);
+    }
+}
+
+static void on_head(clr_exchange_t *x)
+{
+    clr_str_t path = clr_router_path(x);
+    if (!is_read(x))
+        clr_exchange_respond(x, 405, CLR_STR("Allow: GET, HEAD\r\n"), CLR_STR_EMPTY);
+    else if (is_public(x, path) || clr_str_eq(path, CLR_STR("/")))
+        serve_public(x, path);
+    else
+        serve_folders(x, path);
 }
 
 const clr_handler_t clr_static_handler = {

@@ -215,6 +215,7 @@ static void choose_form(clr_static_file_t *file, int dir_fd, const char *dir, ch
         close(file->fd);
         form.type = file->type;
         form.varies = true;
+        form.immutable = false;
         form.coding = forms[i].coding;
         *file = form;
         best = quality;
@@ -240,6 +241,7 @@ int clr_static_file_open(clr_static_file_t *out, const char *dir, clr_str_t name
         const type_entry_t *type = type_of(name);
         out->type = type->type;
         out->coding = NULL;
+        out->immutable = false;
         out->varies = type->compressible;
         if (type->compressible && accept_encoding.n > 0)
             choose_form(out, dir_fd, dir, path, accept_encoding);

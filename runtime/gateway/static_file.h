@@ -20,6 +20,7 @@ typedef struct clr_static_file {
     const char *type;   /* Content-Type; static storage */
     const char *coding; /* Content-Encoding; NULL: none */
     bool varies;        /* the choice may depend on Accept-Encoding */
+    bool immutable;     /* its name changes with its content; false after an open */
     char etag[48];      /* in quotes */
 } clr_static_file_t;
 

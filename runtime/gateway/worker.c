@@ -125,6 +125,8 @@ static void begin_to_serve(clr_worker_t *w)
 {
     w->state = CLR_WORKER_READY;
     clr_app_set_known(w->gw, w->has_app);
+    clr_folders_add(&w->gw->folders, &w->folders);
+    w->has_served = true;
     clr_app_pump(w->gw);
     clr_list_t waiting;
     clr_list_take(&waiting, &w->gw->dispatch->waiting);
@@ -267,6 +269,14 @@ static int on_frame(const clr_frame_t *frame, void *ctx)
 
 /* ---- life ---- */
 
+static void drop_folders(clr_worker_t *w)
+{
+    if (w->has_served)
+        clr_folders_remove(&w->gw->folders, &w->folders);
+    w->has_served = false;
+    clr_folders_drop(&w->folders);
+}
+
 static void on_down(int reason, void *ctx)
 {
     clr_worker_t *w = ctx;
@@ -280,6 +290,7 @@ static void on_down(int reason, void *ctx)
     clr_eio_worker_gone(w->gw->dispatch->eio, w);
     clr_app_worker_gone(w->gw, &w->requests);
     clr_eio_servers_drop(&w->offers);
+    drop_folders(w);
     clr_refresh_worker_gone(w->gw);
     clr_health_close(w->health);
     w->health = NULL;
@@ -325,6 +336,7 @@ int clr_worker_attach(clr_worker_t **out, clr_gateway_t *gw, int fd, unsigned nu
     clr_list_init(&w->sessions);
     clr_list_init(&w->requests);
     clr_list_init(&w->offers);
+    clr_list_init(&w->folders);
     clr_timer_init(&w->recheck, on_recheck);
     int rc = send_config(w, fd, config);
     if (rc == 0)
@@ -492,8 +504,16 @@ clr_refresh_state_t *clr_worker_refresh(clr_worker_t *w)
 
 /* ---- requests of the application ---- */
 
-void clr_worker_set_app(clr_worker_t *w)
+void clr_worker_set_app(clr_worker_t *w, clr_list_t *folders)
 {
+    clr_list_t old;
+    clr_list_take(&old, &w->folders);
+    clr_list_take(&w->folders, folders);
+    if (w->has_served) { /* what both have stays */
+        clr_folders_add(&w->gw->folders, &w->folders);
+        clr_folders_remove(&w->gw->folders, &old);
+    }
+    clr_folders_drop(&old);
     w->has_app = true;
 }
 
