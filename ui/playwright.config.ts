@@ -11,8 +11,8 @@ export default defineConfig({
   outputDir: process.env.CLRUN_UI_RESULTS ?? 'test-results',
   workers: 2,
   fullyParallel: true,
-  timeout: 60_000,
-  expect: { timeout: 15_000 },
+  timeout: 180_000,
+  expect: { timeout: 60_000 },
   reporter: 'line',
   use: {
     baseURL: `http://127.0.0.1:${port}`,

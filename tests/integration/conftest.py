@@ -8,13 +8,13 @@ import shutil
 import pytest
 
 import certificates
-from harness import Programs, program_path, scaled
+from harness import Programs, paced, program_path
 
-TEST_SECONDS = 60
+TEST_SECONDS = 120
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "seconds(n): a test that may take n seconds instead of 60")
+    config.addinivalue_line("markers", "seconds(n): a test that may take n seconds instead of 120")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -28,7 +28,7 @@ def pytest_pyfunc_call(pyfuncitem):
     seconds = marker.args[0] if marker else TEST_SECONDS
 
     async def run():
-        async with asyncio.timeout(scaled(seconds)):
+        async with asyncio.timeout(paced(seconds)):
             await pyfuncitem.obj(**arguments)
 
     asyncio.run(run())

@@ -2,7 +2,7 @@
 
 The program is named by the environment variable CLRUN (default: build/clrun). It is started with
 `--port 0 --ready-fd N`; the harness waits on that pipe, so no test sleeps until "it is probably up".
-Every wait has a deadline; CLRUN_TIME_SCALE multiplies all of them (sanitizer builds, busy machines).
+Every wait has a deadline; CLRUN_TIME_SCALE multiplies all of them (sanitizer builds, slow machines).
 
 An application of tests/apps tells a test what it saw by printing one JSON object a line with the
 key "record"; Program.record() waits for such a line.
@@ -23,6 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 APPS = ROOT / "tests" / "apps"
 TIME_SCALE = float(os.environ.get("CLRUN_TIME_SCALE", "1"))
 
+# How much longer than a quiet machine should ever need: a deadline ends a test that hangs, and nothing else.
+PATIENCE = 4
+
 # Words in a log that no healthy run prints.
 TROUBLE = re.compile(
     r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Traceback \(most recent"
@@ -31,7 +34,12 @@ TROUBLE = re.compile(
 
 
 def scaled(seconds):
-    """A deadline in seconds, stretched for slow builds."""
+    """A deadline in seconds, stretched for busy machines and slow builds."""
+    return paced(seconds) * PATIENCE
+
+
+def paced(seconds):
+    """A time that a test lets pass, or gives the program for a purpose; stretched for slow builds."""
     return seconds * TIME_SCALE
 
 

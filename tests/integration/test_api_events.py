@@ -179,9 +179,10 @@ async def test_send_is_the_event_message(server):
 async def test_handlers_of_one_client_interleave(server):
     async with Client(server.url) as client:
         await client.connect()
-        slow = await client.start_call("wait", 0.3, "slow")
+        slow = await client.start_call("wait for release", "slow")
         assert await client.call("wait", 0, "fast") == ["fast"]
         assert not slow.done()
+        await client.emit("release")
         assert await slow == ["slow"]
 
 

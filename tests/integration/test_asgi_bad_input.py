@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from harness import TIME_SCALE, scaled
+from harness import TIME_SCALE, paced, scaled
 from test_asgi_rules import get, go, http, split
 
 # What the gateway may grow by for some hundred clients that send as much as they can.
@@ -174,7 +174,7 @@ async def test_a_chunked_body_that_grows_too_large(server):
     ids=["method", "header", "body", "chunks", "large body"],
 )
 async def test_one_that_stops_in_the_middle_is_given_up(clrun, begun, timeout):
-    server = clrun("asgi_rules", timeout, "200ms")
+    server = clrun("asgi_rules", timeout, "1s")
     await go(server, "rule9")
     answer = await exchange(server, begun)
     assert not answer or answer.startswith(b"HTTP/1.1 408 "), answer
@@ -228,7 +228,7 @@ def flood(port, count, head, total):
     for sock in socks:
         sock.sendall(head)
         sock.setblocking(False)
-    while writable := select.select([], [s for s in socks if sent[s] < total], [], scaled(0.5))[1]:
+    while writable := select.select([], [s for s in socks if sent[s] < total], [], paced(0.5))[1]:
         for sock in writable:
             sent[sock] += sock.send(piece)
     return socks, sum(sent.values())

@@ -13,7 +13,7 @@ import subprocess
 import httpx
 import pytest
 
-from harness import scaled
+from harness import paced, scaled
 
 # The longest that kernel and gateway may hold of a body that nobody takes.
 HELD_MAX = 24 << 20
@@ -122,7 +122,7 @@ def send_until_stalled(sock, total):
     """Sends up to total bytes; how many went before the other side took no more."""
     sock.setblocking(False)
     piece, sent = b"x" * 65536, 0
-    while sent < total and select.select([], [sock], [], scaled(0.5))[1]:
+    while sent < total and select.select([], [sock], [], paced(0.5))[1]:
         sent += sock.send(piece[: total - sent])
     return sent
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from harness import scaled
+from harness import paced, scaled
 from rawws import CLOSE, CONTINUE, PING, PONG, TEXT, RawWebSocket, frame
 from test_asgi_rules import HELD_MAX, go, split
 
@@ -160,7 +160,7 @@ async def test_21_no_more_of_them_than_fits(clrun):
     sock.setblocking(False)
     sent = 0
     whole = message * total
-    while select.select([], [sock], [], scaled(0.3))[1]:
+    while select.select([], [sock], [], paced(0.3))[1]:
         sent += sock.send(whole[sent : sent + (1 << 20)])
     assert sent < HELD_MAX
     await go(server, "flood")

@@ -83,8 +83,8 @@ async def test_a_slow_reader_that_reads_gets_everything(clrun):
 
 
 async def test_a_blocked_app_misses_no_heartbeat(clrun):
-    """Pings are 1 s apart and may take 1 s; the app blocks for 4."""
-    server = clrun("slow")
+    """The app blocks for longer than any ping may take."""
+    server = clrun("slow", "--ping-interval", "500ms", "--ping-timeout", "3s")
     async with (
         Client(server.url) as client,
         Client(server.url) as other,

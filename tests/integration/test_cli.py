@@ -272,7 +272,7 @@ import time
 @sio.event
 async def work(sid):
     print('working', flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 )
 
@@ -294,11 +294,9 @@ def start_work(program):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_stops_and_frees_the_port(clrun, app, number):
-    program = clrun(app())
-    began = time.monotonic()
+    program = clrun(app(), "--graceful-timeout", "600s")
     program.signal(number)
     assert program.process.wait(scaled(5)) == OK
-    assert time.monotonic() - began < scaled(3)
     assert is_free(program.port)
 
 
@@ -311,24 +309,20 @@ def test_graceful_stop_waits_for_work(clrun, app):
 
 
 def test_graceful_stop_ends_in_time(clrun, app):
-    program = clrun(app(SLOW % 60), "--graceful-timeout", "1s")
+    program = clrun(app(SLOW % 600), "--graceful-timeout", "1s")
     start_work(program)
-    began = time.monotonic()
     program.signal(signal.SIGINT)
     assert program.process.wait(scaled(5)) == OK
-    assert time.monotonic() - began < scaled(3)
 
 
 def test_second_signal_stops_at_once(clrun, app):
-    program = clrun(app(BLOCKING), "--graceful-timeout", "60s")
+    program = clrun(app(BLOCKING), "--graceful-timeout", "600s")
     worker = worker_pid(program)
     start_work(program)
     program.signal(signal.SIGINT)
     program.wait_log("stopping")
-    began = time.monotonic()
     program.signal(signal.SIGINT)
     assert program.process.wait(scaled(5)) == OK
-    assert time.monotonic() - began < scaled(2)
     assert not is_alive(worker)
 
 
@@ -373,12 +367,10 @@ def test_terminal_hangup_of_a_program_in_it_stops(app):
 
 
 def test_signal_while_the_app_loads(app):
-    source = "import time\nprint('loading', flush=True)\ntime.sleep(60)\n"
+    source = "import time\nprint('loading', flush=True)\ntime.sleep(600)\n"
     with started(app(source), until="loading") as process:
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(scaled(5)) == OK
-        assert time.monotonic() - began < scaled(2)
 
 
 # ---- workers ----

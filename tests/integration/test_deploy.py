@@ -96,7 +96,7 @@ async def test_handlers_finish_before_their_client_moves(start, app, journal):
     server = start(1)
     async with clients(server, 2) as (one, two):
         before = await pid_of(one)
-        slow = await one.start_call("slow_mark", "slow", 2)
+        slow = await one.start_call("mark_until", "slow", str(journal.with_name("go")))
         await one.call("mark", "begun")
         app(2)
         server.signal(signal.SIGHUP)
@@ -105,6 +105,7 @@ async def test_handlers_finish_before_their_client_moves(start, app, journal):
             pass  # it was idle, and moves
         assert not slow.done()
         assert await pid_of(one) == before
+        journal.with_name("go").touch()
         assert await slow == ["slow"]
         while (await one.call("version")) != [2]:
             pass

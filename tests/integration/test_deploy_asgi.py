@@ -6,7 +6,7 @@ import signal
 import aiohttp
 import pytest
 
-from harness import scaled
+from harness import paced, scaled
 from wire import Http
 
 APP = """
@@ -68,7 +68,7 @@ async def said(ws, text):
 
 
 async def test_websockets_end_at_the_drain_deadline_so_that_clients_come_again(start, save):
-    server = start("--drain-timeout", f"{scaled(2)}s")
+    server = start("--drain-timeout", f"{paced(3)}s")
     async with Http(server.url) as http:
         ws = await http.connect("/ws")
         assert await said(ws, "a") == "1 a"

@@ -1,9 +1,7 @@
-"""The 25 checks of the Engine.IO v4 protocol, over the raw wire, on an echo server.
-
-Ping interval 300 ms and timeout 200 ms: a session that answers no ping dies 500 ms after it began.
-"""
+"""The 25 checks of the Engine.IO v4 protocol, over the raw wire, on an echo server."""
 
 import asyncio
+import time
 
 import aiohttp
 import pytest
@@ -15,7 +13,20 @@ PATH = "/engine.io/"
 
 @pytest.fixture(scope="module")
 def server(clrun_module):
+    """Its pings are 25 s apart: none comes between."""
     return clrun_module("protocol")
+
+
+@pytest.fixture(scope="module")
+def quick(clrun_module):
+    """A session that answers no ping dies 500 ms after it began."""
+    return clrun_module("protocol", "--ping-interval", "300ms", "--ping-timeout", "200ms")
+
+
+@pytest.fixture(scope="module")
+def beating(clrun_module):
+    """One that answers lives on, however busy the machine is."""
+    return clrun_module("protocol", "--ping-interval", "300ms")
 
 
 async def refused(http, **query):
@@ -32,8 +43,8 @@ async def refused(http, **query):
 # -- handshake
 
 
-async def test_polling_handshake(server):
-    async with Http(server.url) as http:
+async def test_polling_handshake(quick):
+    async with Http(quick.url) as http:
         handshake = await Polling(http, PATH).open()
     assert set(handshake) == {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
     assert handshake["upgrades"] == ["websocket"]
@@ -63,8 +74,8 @@ async def test_polling_handshake_refuses_other_methods(server, method):
     assert answer.status == 400
 
 
-async def test_websocket_handshake(server):
-    async with Http(server.url) as http:
+async def test_websocket_handshake(quick):
+    async with Http(quick.url) as http:
         handshake = (await WebSocket.open(http, PATH)).handshake
     assert set(handshake) == {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
     assert handshake["upgrades"] == []
@@ -169,8 +180,8 @@ async def test_websocket_invalid_packet_closes(server):
 # -- heartbeat
 
 
-async def test_polling_heartbeat(server):
-    async with Http(server.url) as http:
+async def test_polling_heartbeat(beating):
+    async with Http(beating.url) as http:
         polling = Polling(http, PATH)
         await polling.open()
         for _ in range(3):
@@ -178,27 +189,27 @@ async def test_polling_heartbeat(server):
             assert (await polling.post("3")).status == 200
 
 
-async def test_polling_ping_timeout(server):
-    async with Http(server.url) as http:
+async def test_polling_ping_timeout(quick):
+    async with Http(quick.url) as http:
         polling = Polling(http, PATH)
         await polling.open()
-        await asyncio.sleep(0.5)
+        await (await WebSocket.open(http, PATH)).closed()  # which began later
         assert (await polling.get()).status == 400
 
 
-async def test_websocket_heartbeat(server):
-    async with Http(server.url) as http:
+async def test_websocket_heartbeat(beating):
+    async with Http(beating.url) as http:
         ws = await WebSocket.open(http, PATH)
         for _ in range(3):
             assert await ws.recv() == "2"
             await ws.send("3")
 
 
-async def test_websocket_ping_timeout(server):
-    async with Http(server.url) as http:
-        ws = await WebSocket.open(http, PATH)
-        _, took = await ws.closed()
-    assert took > 0.45
+async def test_websocket_ping_timeout(quick):
+    async with Http(quick.url) as http:
+        start = time.monotonic()
+        await (await WebSocket.open(http, PATH)).closed()
+    assert time.monotonic() - start > 0.45
 
 
 # -- close

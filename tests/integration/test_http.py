@@ -187,7 +187,7 @@ async def test_slow_body_is_given_up(clrun):
 
 
 async def test_idle_connection_is_closed(clrun):
-    server = clrun("clients", "--keep-alive-timeout", "300ms")
+    server = clrun("clients", "--keep-alive-timeout", "1s")
     assert await exchange(server, b"") == b""
     answer = await exchange(server, HANDSHAKE + b"\r\n")
     assert statuses(answer) == [200]

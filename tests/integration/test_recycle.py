@@ -7,8 +7,10 @@ from wire import Client
 
 
 async def replaced(server, why):
-    await server.logged(f"{why}: worker .* is replaced")
+    """Waits until a worker was; returns its pid."""
+    found = await server.logged(rf"{why}: worker \d+ \(pid (\d+)\) is replaced")
     await server.logged(f"{why}: done")
+    return int(found[1])
 
 
 async def test_after_so_many_clients(clrun):
@@ -33,8 +35,7 @@ async def test_after_so_many_clients(clrun):
 async def test_by_age_and_memory(clrun, option, value):
     server = clrun("workers", option, value)
     async with clients(server, 3) as everybody:
-        before = await pid_of(everybody[0])
-        await replaced(server, option)
+        before = await replaced(server, option)  # perhaps before they came
         (after,) = {await pid_of(client) for client in everybody}
         assert after != before
         assert not any(map(noticed, everybody))

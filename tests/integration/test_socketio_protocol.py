@@ -3,8 +3,8 @@
 The first sixteen are the Engine.IO ones on this path; the others compare exact packet texts.
 """
 
-import asyncio
 import json
+import time
 
 import aiohttp
 import pytest
@@ -17,14 +17,27 @@ INVALID_AFTER_CONNECT = ["4abc", "42{}", "42abc[\"message-with-ack\",1]"]
 
 @pytest.fixture(scope="module")
 def server(clrun_module):
+    """Its pings are 25 s apart: none comes between."""
     return clrun_module("protocol")
+
+
+@pytest.fixture(scope="module")
+def quick(clrun_module):
+    """A session that answers no ping dies 500 ms after it began."""
+    return clrun_module("protocol", "--ping-interval", "300ms", "--ping-timeout", "200ms")
+
+
+@pytest.fixture(scope="module")
+def beating(clrun_module):
+    """One that answers lives on, however busy the machine is."""
+    return clrun_module("protocol", "--ping-interval", "300ms")
 
 
 # -- Engine.IO on the Socket.IO path
 
 
-async def test_polling_handshake(server):
-    async with Http(server.url) as http:
+async def test_polling_handshake(quick):
+    async with Http(quick.url) as http:
         handshake = await Polling(http, PATH).open()
     assert set(handshake) == {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
     assert handshake["upgrades"] == ["websocket"]
@@ -53,8 +66,8 @@ async def test_polling_handshake_refuses_other_methods(server, method):
         assert (await http.request(method, target(PATH, transport="polling"))).status == 400
 
 
-async def test_websocket_handshake(server):
-    async with Http(server.url) as http:
+async def test_websocket_handshake(quick):
+    async with Http(quick.url) as http:
         handshake = (await WebSocket.open(http)).handshake
     assert set(handshake) == {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
     assert handshake["upgrades"] == []
@@ -77,8 +90,8 @@ async def test_websocket_handshake_refuses_bad_query(server, query):
     assert refused.value.status == 400
 
 
-async def test_polling_heartbeat(server):
-    async with Http(server.url) as http:
+async def test_polling_heartbeat(beating):
+    async with Http(beating.url) as http:
         polling = Polling(http)
         await polling.open()
         for _ in range(3):
@@ -86,26 +99,27 @@ async def test_polling_heartbeat(server):
             assert (await polling.post("3")).status == 200
 
 
-async def test_polling_ping_timeout(server):
-    async with Http(server.url) as http:
+async def test_polling_ping_timeout(quick):
+    async with Http(quick.url) as http:
         polling = Polling(http)
         await polling.open()
-        await asyncio.sleep(0.5)
+        await (await WebSocket.open(http)).closed()  # which began later
         assert (await polling.get()).status == 400
 
 
-async def test_websocket_heartbeat(server):
-    async with Http(server.url) as http:
+async def test_websocket_heartbeat(beating):
+    async with Http(beating.url) as http:
         ws = await WebSocket.open(http)
         for _ in range(3):
             assert await ws.recv() == "2"
             await ws.send("3")
 
 
-async def test_websocket_ping_timeout(server):
-    async with Http(server.url) as http:
-        _, took = await (await WebSocket.open(http)).closed()
-    assert took > 0.45
+async def test_websocket_ping_timeout(quick):
+    async with Http(quick.url) as http:
+        start = time.monotonic()
+        await (await WebSocket.open(http)).closed()
+    assert time.monotonic() - start > 0.45
 
 
 async def test_polling_close_releases_parked_get_with_noop(server):
@@ -203,7 +217,8 @@ async def test_invalid_first_packet_closes(server):
         await ws.closed()
 
 
-async def test_no_connect_closes(server):
+async def test_no_connect_closes(clrun):
+    server = clrun("protocol", "--connect-timeout", "300ms")
     async with Http(server.url) as http:
         await (await WebSocket.open(http)).closed()
 
@@ -211,8 +226,8 @@ async def test_no_connect_closes(server):
 # -- leaving
 
 
-async def test_disconnect_keeps_the_transport(server):
-    async with Http(server.url) as http:
+async def test_disconnect_keeps_the_transport(beating):
+    async with Http(beating.url) as http:
         ws, *_ = await connected(http)
         await ws.send("41")
         assert await ws.recv() == "2"

@@ -404,11 +404,11 @@ SLOW_TO_LOAD = """
 
 async def test_code_that_takes_long_to_load_is_no_handler_that_is_stuck(start, project):
     project.write("app.py", SLOW_TO_LOAD.format(value=1, seconds=0))
-    server = start("--block-warn", "200ms", "--handler-timeout", "500ms")
+    server = start("--block-warn", "200ms", "--handler-timeout", "1500ms")
     async with Client(server.url) as client:
         await client.connect()
         _, pid = await client.call("ask")
-        project.write("app.py", SLOW_TO_LOAD.format(value=2, seconds=2))
+        project.write("app.py", SLOW_TO_LOAD.format(value=2, seconds=3))
         assert await saved(client) == ["app.py"]
         assert await client.call("ask") == [2, pid]
         await server.logged("has been blocked for .*app.py:6")

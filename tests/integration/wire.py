@@ -45,6 +45,18 @@ class Answer:
         return json.loads(self.body)
 
 
+def _tells_what_is_sent():
+    """A request with an event as trace_request_ctx sets it when its head is sent."""
+
+    async def sent(_session, context, _request):
+        if context.trace_request_ctx:
+            context.trace_request_ctx.set()
+
+    config = aiohttp.TraceConfig()
+    config.on_request_headers_sent.append(sent)
+    return config
+
+
 class Http:
     """An HTTP client without cookies or limits. Use with `async with`."""
 
@@ -54,7 +66,9 @@ class Http:
 
     async def __aenter__(self):
         self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[_tells_what_is_sent()],
         )
         return self
 
@@ -94,24 +108,26 @@ class Polling:
         self.sid = self.handshake["sid"]
         return self.handshake
 
-    async def request(self, method, body=None, headers=None, **query):
+    async def request(self, method, body=None, headers=None, sent=None, **query):
         return await self.http.request(
             method,
             target(self.path, transport="polling", sid=self.sid, **query),
             data=body,
             headers={**self.headers, **(headers or {})},
+            trace_request_ctx=sent,
         )
 
-    async def get(self):
-        return await self.request("GET")
+    async def get(self, sent=None):
+        return await self.request("GET", sent=sent)
 
     async def post(self, body, **headers):
         return await self.request("POST", body, {"Content-Type": "text/plain;charset=UTF-8", **headers})
 
     async def park(self):
-        """Starts a GET and gives it time to arrive: a task. (Nothing tells when it is parked.)"""
-        task = asyncio.create_task(self.get())
-        await asyncio.sleep(0.01)
+        """Starts a GET, which is on its way before anything that is sent later: a task."""
+        sent = asyncio.Event()
+        task = asyncio.create_task(self.get(sent))
+        await sent.wait()
         return task
 
     async def recv_packets(self):

@@ -303,7 +303,7 @@ class Gateway:
 
     def wait(self, awaitable):
         """Run until it is done; reads meanwhile are up to the caller."""
-        return self.loop.run_until_complete(asyncio.wait_for(_awaited(awaitable), 10))
+        return self.loop.run_until_complete(asyncio.wait_for(_awaited(awaitable), 60))
 
     def serve(self, awaitable):
         """wait(), answering what the worker asks about clients of others: `kept` has what they
@@ -335,7 +335,7 @@ class Gateway:
             self.write("STATE", bytes([found]) + state, r.take("Q"))
         r.end()
 
-    def until(self, condition, timeout=5):
+    def until(self, condition, timeout=60):
         """Run until condition() holds."""
         deadline = self.loop.time() + timeout
         while not condition():

@@ -15,7 +15,7 @@ from gateway import Frame
 
 from clrun._watchdog import Describer
 
-DEADLINE = 20
+DEADLINE = 60
 WARN_MS = 150
 
 HEAD = struct.Struct("<IBBHQ")

@@ -13,7 +13,7 @@ import time
 
 import clrun
 
-sio = clrun.AsyncServer(ping_interval=0.2, ping_timeout=1)
+sio = clrun.AsyncServer(ping_interval=0.2, ping_timeout=5)
 eio = clrun.EngineServer()
 
 gate = os.open(os.environ["CLRUN_TEST_GATE"], os.O_RDWR)

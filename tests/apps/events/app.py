@@ -9,6 +9,7 @@ import clrun
 sio = clrun.AsyncServer()
 inline = clrun.AsyncServer(path="/inline", async_handlers=False)
 current = contextvars.ContextVar("current", default="unset")
+released = {}  # events by sid
 
 
 def record(name, **fields):
@@ -133,6 +134,18 @@ async def send(sid, data):
 async def wait(sid, seconds, value):
     await asyncio.sleep(seconds)
     return value
+
+
+@sio.on("wait for release")
+async def wait_for_release(sid, value):
+    released[sid] = asyncio.Event()
+    await released[sid].wait()
+    return value
+
+
+@sio.on("release")
+async def release(sid):
+    released.pop(sid).set()
 
 
 @sio.on("context")

@@ -2,10 +2,8 @@
 
 import clrun
 
-TIMES = {"ping_interval": 0.3, "ping_timeout": 0.2, "cors_allowed_origins": "*"}
-
-eio = clrun.EngineServer(**TIMES)
-sio = clrun.AsyncServer(**TIMES)
+eio = clrun.EngineServer(cors_allowed_origins="*")
+sio = clrun.AsyncServer(cors_allowed_origins="*")
 
 
 @eio.on("message")

@@ -6,7 +6,7 @@ import time
 
 import clrun
 
-sio = clrun.AsyncServer(ping_interval=1, ping_timeout=1)
+sio = clrun.AsyncServer(ping_interval=1)
 
 
 def record(name, **fields):

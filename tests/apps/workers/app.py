@@ -65,6 +65,15 @@ async def slow_mark(sid, name, seconds):
 
 
 @sio.event
+async def mark_until(sid, name, path):
+    """As slow_mark, until a file is there."""
+    os.write(journal, f"{name}\n".encode())
+    while not os.path.exists(path):
+        await asyncio.sleep(0.001)
+    return name
+
+
+@sio.event
 async def block(sid, seconds):
     print(json.dumps({"record": "blocking"}), flush=True)
     time.sleep(seconds)

@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
+import { SCALE } from "./support.mjs";
+
 /** Runs work(page) at the address. Nothing is fetched from elsewhere. noise: of the console, what does not count. */
 export async function open(url, executablePath, work, { noise = /(?!)/, ...looks } = {}) {
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
   try {
     const context = await browser.newContext({ locale: "en-US", ...looks });
-    context.setDefaultTimeout(20_000 * Number(process.env.CLRUN_TIME_SCALE || 1));
+    context.setDefaultTimeout(20_000 * SCALE);
     await context.route(
       (address) => address.hostname !== "127.0.0.1",
       (route) => route.abort(),

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 import * as msgpack from "socket.io-msgpack-parser";
-import { main, next, proxy, within } from "./support.mjs";
+import { SCALE, main, next, proxy, within } from "./support.mjs";
 
 const MODES = {
   polling: { transports: ["polling"] },
@@ -28,7 +28,7 @@ async function connected(url, mode, options) {
   return socket;
 }
 
-const ack = (socket, ...args) => within(socket.timeout(4000).emitWithAck(...args), `ack of ${args[0]}`);
+const ack = (socket, ...args) => within(socket.timeout(4000 * SCALE).emitWithAck(...args), `ack of ${args[0]}`);
 
 // The msgpack client writes integral numbers past 64 bits wrongly, so it is spared one.
 const texts = (mode) => [
@@ -271,7 +271,7 @@ const scenarios = {
     }
     for (let i = 0; i < 50; i++) socket.emit("echo", sent++);
     assert.equal(await within(socket.emitWithAck("ack", "end"), "the end", 20000), "end");
-    const until = Date.now() + 5000;
+    const until = Date.now() + 5000 * SCALE;
     while ((echoes.length < sent || numbers.length < 1000) && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
