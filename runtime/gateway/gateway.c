@@ -14,6 +14,7 @@
 void clr_gateway_init(clr_gateway_t *gw, clr_loop_t *loop, const clr_gateway_options_t *options)
 {
     *gw = (clr_gateway_t){.loop = loop, .options = *options};
+    clr_trim_init(&gw->trim, loop, &gw->capacity);
     clr_list_init(&gw->conns);
     clr_list_init(&gw->waiting);
     clr_list_init(&gw->ws_conns);
@@ -36,6 +37,7 @@ void clr_gateway_deinit(clr_gateway_t *gw)
     clr_folders_deinit(&gw->folders);
     clr_router_clear(gw);
     clr_pools_free(gw->pools);
+    clr_trim_deinit(&gw->trim);
 }
 
 void clr_gateway_set_ready(clr_gateway_t *gw)

@@ -12,6 +12,7 @@
 #include "gateway/capacity.h"
 #include "gateway/folders.h"
 #include "gateway/metrics.h"
+#include "gateway/trim.h"
 #include "net/loop.h"
 #include "proto/http.h"
 
@@ -58,6 +59,7 @@ struct clr_gateway {
     bool ready;                    /* the workers are: requests are read */
     bool draining;                 /* shutting down: nothing new */
     clr_capacity_t capacity;       /* of client connections */
+    clr_trim_t trim;               /* memory, once much is no longer used */
     clr_list_t conns;              /* all HTTP connections (http_conn.c) */
     clr_list_t waiting;            /* accepted before ready */
     clr_list_t ws_conns;           /* all WebSocket connections (ws_conn.c) */

@@ -452,6 +452,7 @@ static void on_closed(clr_stream_t *stream)
     clr_gateway_t *gw = conn->gw;
     free(conn);
     clr_capacity_give(&gw->capacity);
+    clr_trim_client_left(&gw->trim);
 }
 
 static const clr_stream_ops_t stream_ops = {

@@ -285,6 +285,7 @@ static void on_closed(clr_stream_t *s)
     clr_gateway_t *gw = ws->gw;
     free(ws);
     clr_capacity_give(&gw->capacity);
+    clr_trim_client_left(&gw->trim);
 }
 
 static const clr_stream_ops_t stream_ops = {

@@ -6,6 +6,7 @@ import re
 import resource
 
 from harness import scaled
+from rawws import RawWebSocket
 from wire import Client
 
 FULL = "connections are open, as many as --max-connections allows"
@@ -87,3 +88,11 @@ async def test_without_a_free_descriptor_those_who_are_there_go_on(clrun):
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
         async with asyncio.timeout(scaled(10)):
             assert (await rest(*await get(server))).startswith(b"HTTP/1.1 404 ")
+
+
+async def test_when_many_have_left_free_memory_goes_back_to_the_system(clrun):
+    server = clrun("rooms", "--log-level", "debug")
+    crowd = await asyncio.gather(*(RawWebSocket.open(server) for _ in range(300)))
+    for client in crowd:
+        client.close()
+    await server.logged("free memory went back to the system", 30)
