@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
     from types import ModuleType
-    from typing import Any, TypeVar
+    from typing import Any, TypeVar, overload
 
     Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -111,6 +111,13 @@ class EngineServer(Background, EngineServerBase):
         return self.settings.path
 
     # ---- handlers ----
+
+    if TYPE_CHECKING:
+
+        @overload
+        def on(self, event: str, handler: None = None) -> Callable[[Handler], Handler]: ...
+        @overload
+        def on(self, event: str, handler: Callable[..., Any]) -> None: ...
 
     def on(self, event: str, handler: Callable[..., Any] | None = None) -> Any:
         """Register the handler of "connect", "message" or "disconnect", plain or async.

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
-    from typing import Any, TypeVar
+    from typing import Any, TypeVar, overload
 
     from ._namespace import AsyncNamespace
     from ._types import Receive, Room, Rooms, Scope, Send, Sids
@@ -162,6 +162,17 @@ class AsyncServer(Background, Server):
 
     # ---- handlers ----
 
+    if TYPE_CHECKING:
+
+        @overload
+        def on(
+            self, event: str, handler: None = None, namespace: str | None = None
+        ) -> Callable[[Handler], Handler]: ...
+        @overload
+        def on(
+            self, event: str, handler: Callable[..., Any], namespace: str | None = None
+        ) -> None: ...
+
     def on(
         self, event: str, handler: Callable[..., Any] | None = None, namespace: str | None = None
     ) -> Any:
@@ -179,6 +190,15 @@ class AsyncServer(Background, Server):
             return set_handler
         set_handler(handler)
         return None
+
+    if TYPE_CHECKING:
+
+        @overload
+        def event(
+            self, handler: None = None, *, namespace: str | None = None
+        ) -> Callable[[Handler], Handler]: ...
+        @overload
+        def event(self, handler: Handler, *, namespace: str | None = None) -> Handler: ...
 
     def event(
         self, handler: Callable[..., Any] | None = None, *, namespace: str | None = None
