@@ -410,7 +410,7 @@ def test_call_times_out(sio, gateway, client):
 
 
 def test_call_to_a_client_that_leaves_waits_out_its_time(sio, gateway, client):
-    task = gateway.loop.create_task(sio.call("x", to=client.sid, timeout=0.2))
+    task = gateway.loop.create_task(sio.call("x", to=client.sid, timeout=1))
     gateway.run()
     client.leave()
     gateway.run()

@@ -51,7 +51,7 @@ TEST(http_conn_limits_the_time_between_pieces_of_a_body)
 TEST(http_conn_closes_idle_connections_silently)
 {
     fixture_defaults();
-    options.idle_timeout_ms = 40;
+    options.idle_timeout_ms = 300;
     int fd = setup();
     clr_buf_t got = talk(fd, "GET /app HTTP/1.1\r\nHost: h\r\n\r\n");
     EXPECT_EQ(buf_count(&got, "HTTP/1.1"), 1);
@@ -63,13 +63,13 @@ TEST(http_conn_closes_idle_connections_silently)
 TEST(http_conn_gives_a_parked_request_all_the_time)
 {
     fixture_defaults();
-    options.idle_timeout_ms = options.header_timeout_ms = options.body_timeout_ms = 20;
+    options.idle_timeout_ms = options.header_timeout_ms = options.body_timeout_ms = 200;
     park = true;
     int fd = setup();
     clr_buf_t got = {0};
     loopback_send(&loop, fd, CLR_STR("GET /app HTTP/1.1\r\nHost: h\r\n\r\n"));
     LOOPBACK_UNTIL(&loop, fd, ends == 1);
-    uint64_t until = clr_clock_now_ms() + 100;
+    uint64_t until = clr_clock_now_ms() + 400;
     LOOPBACK_UNTIL(&loop, -1, clr_clock_now_ms() > until);
     EXPECT_EQ(aborts, 0);
     respond_path(parked);
