@@ -9,8 +9,9 @@
 #include "clrun/version.h"
 
 static const char intro[] =
-    "Serves APP, a Python file (app.py) or module (package.module), to Socket.IO and Engine.IO "
-    "clients. A name after a colon (app.py:sio) says which object of the module is the app.";
+    "Serves APP, a Python file (app.py) or module (package.module): Socket.IO and Engine.IO "
+    "servers, an ASGI application, a chat. A name after a colon (app.py:sio) says which object of "
+    "the module is the app.";
 
 static const struct {
     unsigned status;

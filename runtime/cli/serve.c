@@ -365,6 +365,11 @@ static void on_failed(clr_pool_t *pool, int status, clr_str_t text, void *ctx)
     while (text.n && text.p[text.n - 1] == '\n')
         text.n--;
     clr_buf_append_str(&message, text);
+    /* Mostly the package is there, and the Python is not the one that it was installed for. */
+    static const char missing[] = "\nModuleNotFoundError: ";
+    if (memmem(text.p, text.n, missing, sizeof(missing) - 1))
+        clr_buf_printf(&message, "\nThis is Python %s at %s, found by %s; --python names another",
+                       s->python.version, s->python.executable, s->python.why);
     s->status = complain(s, status, clr_buf_str(&message));
     clr_buf_deinit(&message);
     stop(s, NULL);
@@ -529,7 +534,10 @@ static int serve_on_loop(serve_t *s)
     uint32_t connections = clr_limits_connections(s->open_files, (unsigned)s->options->workers,
                                                   (uint64_t)s->options->max_connections);
     s->notify = clr_notify_open(&s->loop);
-    clr_capacity_init(&s->gw.capacity, connections, "--max-connections", on_room, s);
+    bool is_wanted = (int64_t)connections == s->options->max_connections;
+    clr_capacity_init(&s->gw.capacity, connections,
+                      is_wanted ? "--max-connections" : "the limit of open files (ulimit -n)",
+                      on_room, s);
     s->status = listen_now(s);
     if (s->status == CLR_EXIT_OK)
         s->status = find_python(s);

@@ -200,6 +200,23 @@ static int check_stale(const char *path, const struct sockaddr_un *addr, clr_err
     return 0;
 }
 
+/* libuv says EACCES also where there is no such folder. */
+static int unix_failed(clr_error_t *err, int rc, const char *path)
+{
+    char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
+    snprintf(folder, sizeof(folder), "%.*s", n ? (int)n : 1, n ? path : ".");
+    struct stat st;
+    if (rc == UV_EACCES && stat(folder, &st) != 0)
+        return clr_error_set(err, -errno, "cannot listen on %s: %s: %s", path, folder,
+                             strerror(errno));
+    if (rc == UV_EACCES)
+        return clr_error_set(err, rc, "cannot listen on %s: this user may not write to %s", path,
+                             folder);
+    return clr_error_set(err, rc, "cannot listen on %s: %s", path, uv_strerror(rc));
+}
+
 static int open_unix(clr_listener_t *l, clr_loop_t *loop, const clr_listener_spec_t *spec,
                      clr_error_t *err)
 {
@@ -216,7 +233,7 @@ static int open_unix(clr_listener_t *l, clr_loop_t *loop, const clr_listener_spe
         rc = start_listening(l, spec);
     if (rc) {
         uv_close(&l->uv.handle, on_closed);
-        return clr_error_set(err, rc, "cannot listen on %s: %s", spec->path, uv_strerror(rc));
+        return unix_failed(err, rc, spec->path);
     }
     return 0;
 }

@@ -33,6 +33,16 @@ static char *python_in(const char *dir)
     return NULL;
 }
 
+/* Why dir has none: for those who see one there. */
+static const char *why_none_in(const char *dir)
+{
+    char *path = clr_path_join(dir, "bin/python");
+    struct stat st;
+    bool is_there = lstat(path, &st) == 0;
+    free(path);
+    return is_there ? ", or none that this user may run: look where its link leads" : "";
+}
+
 /* The first executable file of that name on PATH, or NULL. Returns owned. */
 static char *on_path(const char *name)
 {
@@ -61,8 +71,8 @@ static int choose_option(choice_t *c, const char *option, clr_error_t *err)
     if (clr_path_is(option, S_IFDIR)) {
         c->path = python_in(option);
         if (!c->path)
-            return clr_error_set(err, CLR_ENOTFOUND, "--python: there is no bin/python in %s",
-                                 option);
+            return clr_error_set(err, CLR_ENOTFOUND, "--python: there is no bin/python in %s%s",
+                                 option, why_none_in(option));
     } else if (strchr(option, '/')) {
         c->path = clr_xstrdup(clr_str_c(option));
     } else {
@@ -84,7 +94,8 @@ static int choose_venv(choice_t *c, const char *dir, const char *origin, const c
     if (!c->path)
         return clr_error_set(
             err, CLR_ENOTFOUND,
-            "the virtual environment %s has no working bin/python: create it again", dir);
+            "the virtual environment %s has no working bin/python%s: create it again", dir,
+            why_none_in(dir));
     c->origin = clr_xstrdup(clr_str_c(origin));
     return 0;
 }
@@ -160,6 +171,7 @@ int clr_python_find(clr_python_t *out, const clr_python_query_t *query, clr_erro
             clr_error_wrap(err, "found by %s", c.why);
     }
     if (rc == 0) {
+        out->why = c.why;
         out->origin = c.origin ? c.origin : clr_xstrdup(clr_str_c(out->executable));
         c.origin = NULL;
     }

@@ -33,6 +33,7 @@ typedef struct clr_python {
     char *library;    /* libpython to load, absolute; NULL: start the executable */
     char *version;    /* "3.11.2" */
     char *origin;     /* for people: ".venv", "/usr/bin/python3" */
+    const char *why;  /* what led to it: "--python", "VIRTUAL_ENV", ".venv", "PATH" …; static */
 } clr_python_t;
 
 /* Fails with one line that says which interpreter was tried, why, and what is wrong with it. */

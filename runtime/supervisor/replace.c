@@ -50,7 +50,7 @@ static void check_done(clr_pool_t *pool)
     if (r->state != CLR_REPLACE_DRAINING || !clr_list_is_empty(&pool->leaving) || pool->stopping)
         return;
     set_state(pool, CLR_REPLACE_IDLE);
-    clr_log_info(LOG, "%s: done, %u ms after it began", r->why,
+    clr_log_info(LOG, "%s: %s, %u ms after it began", r->why, r->failed ? "given up" : "done",
                  (unsigned)(clr_loop_now(pool->gw->loop) - r->since_ms));
     tell(pool, false);
     const char *why = r->then_why;
@@ -101,6 +101,7 @@ static void add_leaving(clr_pool_t *pool, clr_process_t *p)
 static void give_up(clr_pool_t *pool, const clr_process_t *failed)
 {
     clr_timer_stop(&pool->replace.deadline);
+    pool->replace.failed = true;
     set_state(pool, CLR_REPLACE_DRAINING);
     clr_pool_drop_zygote(&pool->next_zygote);
     for (unsigned i = 0; i < pool->options.workers; i++) {
@@ -149,6 +150,7 @@ static void begin(clr_pool_t *pool, const char *why)
 {
     clr_replace_t *r = &pool->replace;
     r->why = why;
+    r->failed = false;
     r->since_ms = clr_loop_now(pool->gw->loop);
     set_state(pool, CLR_REPLACE_STARTING);
     tell(pool, true);

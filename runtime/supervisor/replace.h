@@ -25,6 +25,7 @@ typedef enum clr_replace_state {
 typedef struct clr_replace {
     clr_replace_state_t state;
     bool all;             /* else one worker */
+    bool failed;          /* the new ones are those that leave */
     const char *why;      /* it is done */
     const char *then_why; /* all are to be replaced afterwards; NULL: no */
     uint64_t since_ms;

@@ -130,6 +130,13 @@ def test_unreadable_app(app):
     assert complaint(run(path), USAGE) == f"cannot read {path}: Permission denied"
 
 
+def test_environment_whose_python_leads_nowhere(app, tmp_path):
+    (tmp_path / "env" / "bin").mkdir(parents=True)
+    os.symlink(tmp_path / "gone", tmp_path / "env" / "bin" / "python")
+    message = complaint(run("--python", tmp_path / "env", app()), USAGE)
+    assert "look where its link leads" in message
+
+
 def test_missing_module(tmp_path):
     message = complaint(run("--port", 0, "no.such.module", cwd=tmp_path), USAGE)
     assert "no.such.module" in message and "Traceback" not in message
@@ -146,6 +153,8 @@ def test_missing_import_shows_the_line(app):
     message = complaint(run("--port", 0, app("import clrun\nimport no_such_thing\n")), APP)
     assert "No module named 'no_such_thing'" in message
     assert "import no_such_thing" in message and "_worker.py" not in message
+    # Mostly it is there, for another Python.
+    assert re.search(r"\nThis is Python 3\.\d+\.\S+ at /\S+, found by \S+; --python names", message)
 
 
 def test_app_that_declares_nothing(app):

@@ -72,6 +72,15 @@ async def test_more_than_the_open_files_allow_is_cut(clrun):
         await client.connect()
 
 
+async def test_what_the_open_files_allow_is_said_to_be_theirs(clrun):
+    script = 'ulimit -n 120; exec "$@"'
+    server = clrun("rooms", prefix=["sh", "-c", script, "sh"])  # which leaves 33 places
+    waiting = [await get(server, "/socket.io/?EIO=4&transport=websocket") for _ in range(40)]
+    await server.logged("33 connections are open, as many as the limit of open files")
+    for _, writer in waiting:
+        writer.close()
+
+
 async def test_without_a_free_descriptor_those_who_are_there_go_on(clrun):
     """Another's fault, such as a limit lowered from outside: new clients are closed, not queued."""
     server = clrun("rooms")

@@ -41,7 +41,7 @@ def start(clrun, app, journal):
     return start
 
 
-DONE = "SIGHUP: done"
+DONE = " ms after it began"  # as a success, or as what was given up
 
 
 async def deploy(server):

@@ -168,6 +168,19 @@ def test_wrong_modes(app):
         assert "is not a mode such as 660" in complaint(2, "--uds", "/x", "--uds-mode", mode, app)
 
 
+def test_unix_socket_where_there_is_no_folder(app, tmp_path):
+    path = tmp_path / "nowhere" / "s"
+    said = complaint(4, "--uds", path, app)
+    assert f"cannot listen on {path}: {path.parent}: No such file or directory" in said
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_unix_socket_in_a_folder_of_others(app, tmp_path):
+    tmp_path.chmod(0o500)
+    said = complaint(4, "--uds", tmp_path / "s", app)
+    assert f"this user may not write to {tmp_path}" in said
+
+
 def test_unix_socket_with_tls(clrun, certificate, tmp_path):
     path = tmp_path / "s"
     clrun("clients", "--uds", path, *certificate.options)
