@@ -8,8 +8,6 @@ import pytest
 from harness import scaled
 from wire import DISCONNECT, Client
 
-SIDS = "abcd"
-
 
 @pytest.fixture(scope="module")
 def servers(clrun_module):

@@ -405,15 +405,6 @@ def is_alive(pid):
         return False
 
 
-def wait_dead(pid, seconds=5):
-    end = time.monotonic() + scaled(seconds)
-    fd = os.pidfd_open(pid)
-    try:
-        assert select.select([fd], [], [], end - time.monotonic())[0], f"{pid} lives on"
-    finally:
-        os.close(fd)
-
-
 def test_dead_worker_is_started_again(clrun, app):
     program = clrun(app(SERVER + "print('loaded', flush=True)\n"))
     worker = worker_pid(program)

@@ -1,7 +1,6 @@
 """Workers die and their clients do not notice (tests/apps/workers)."""
 
 import asyncio
-import collections
 import contextlib
 import json
 import os

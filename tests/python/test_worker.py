@@ -6,7 +6,6 @@ import socket
 import struct
 import subprocess
 import sys
-import textwrap
 
 import pytest
 from worker_process import APP, FAIL, WARN, link_version, request, source, text
