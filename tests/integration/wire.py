@@ -270,7 +270,7 @@ def encode(kind, nsp="/", packet_id=None, data=None):
 class Client:
     """A Socket.IO client over one transport; answers pings while it is open.
 
-    async with Client.over("websocket", server.url) as client:
+    async with Client(server.url, "websocket") as client:
         await client.connect()
         assert await client.call("echo", 1) == [1]
     """
@@ -336,8 +336,7 @@ class Client:
 
     async def _receive(self):
         if self.transport == "websocket":
-            async with asyncio.timeout(None):
-                message = await self.ws.socket.receive()
+            message = await self.ws.socket.receive()
             if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                 raise Closed(self.ws.socket.close_code)
             return [message.data]
