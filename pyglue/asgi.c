@@ -30,6 +30,7 @@ int clr_asgi_traverse(clr_asgi_t *asgi, visitproc visit, void *arg)
 void clr_asgi_clear(clr_asgi_t *asgi)
 {
     Py_CLEAR(asgi->app);
+    Py_CLEAR(asgi->about);
     Py_CLEAR(asgi->state);
     Py_CLEAR(asgi->root_path);
     Py_CLEAR(asgi->http);
@@ -59,10 +60,23 @@ static PyObject *root_path_of(clr_wlink_t *link)
     return p && !PyErr_Occurred() ? PyUnicode_FromStringAndSize(p, size) : NULL;
 }
 
-int clr_asgi_set_app(clr_wlink_t *link, PyObject *app, PyObject *state)
+/* Sends APP, unless it would say what it said before. 0, or -1 with an exception. */
+static int declare(clr_wlink_t *link, PyObject *about)
+{
+    PyObject *old = link->asgi.about;
+    Py_ssize_t n;
+    const char *p = PyUnicode_AsUTF8AndSize(about, &n);
+    if (!p || (old && PyUnicode_Compare(old, about) == 0))
+        return p ? 0 : -1;
+    link->asgi.about = Py_NewRef(about);
+    Py_XDECREF(old);
+    clr_wlink_send_str(link, CLR_FRAME_APP, 0, 0, clr_str(p, (size_t)n));
+    return 0;
+}
+
+int clr_asgi_set_app(clr_wlink_t *link, PyObject *app, PyObject *state, PyObject *about)
 {
     clr_asgi_t *asgi = &link->asgi;
-    bool is_first = !asgi->app;
     PyObject *root_path = root_path_of(link);
     if (!root_path)
         return -1;
@@ -72,11 +86,7 @@ int clr_asgi_set_app(clr_wlink_t *link, PyObject *app, PyObject *state)
     asgi->root_path = root_path;
     for (size_t i = 0; i < clr_array_len(olds); i++)
         Py_XDECREF(olds[i]);
-    if (clr_asgi_make_templates(link) < 0)
-        return -1;
-    if (is_first)
-        clr_wlink_send_str(link, CLR_FRAME_APP, 0, 0, CLR_STR("{}"));
-    return 0;
+    return clr_asgi_make_templates(link) < 0 ? -1 : declare(link, about);
 }
 
 void clr_asgi_release(clr_wlink_t *link)

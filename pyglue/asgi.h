@@ -32,6 +32,7 @@ typedef struct clr_asgi_name {
 
 typedef struct clr_asgi {
     PyObject *app;       /* owned; NULL: the worker has none */
+    PyObject *about;     /* str: what APP said of it last, or NULL */
     PyObject *state;     /* of the lifespan, or NULL */
     PyObject *root_path; /* str */
     PyObject *http;      /* template of a request's scope */
@@ -49,9 +50,11 @@ void clr_asgi_init(clr_asgi_t *asgi);
 int clr_asgi_traverse(clr_asgi_t *asgi, visitproc visit, void *arg);
 void clr_asgi_clear(clr_asgi_t *asgi);
 
-/* Tells the gateway, the first time, and answers requests with this application from now on.
- * state: the lifespan's dict, or None where there is no lifespan. 0, or -1 with an exception. */
-CLR_NODISCARD int clr_asgi_set_app(struct clr_wlink *link, PyObject *app, PyObject *state);
+/* Answers requests with this application from now on, and tells the gateway what APP says of it, if
+ * that is new. state: the lifespan's dict, or None where there is no lifespan. about: a str, JSON.
+ * 0, or -1 with an exception. */
+CLR_NODISCARD int clr_asgi_set_app(struct clr_wlink *link, PyObject *app, PyObject *state,
+                                   PyObject *about);
 
 /* Handles a frame HTTP_… or WS_…. 0 or CLR_EPROTO. Leaves no exception. */
 CLR_NODISCARD int clr_asgi_frame(struct clr_wlink *link, const clr_frame_t *frame);

@@ -325,14 +325,15 @@ static PyObject *link_replace_server(PyObject *self, PyObject *args)
 /* application(app, state): the ASGI application, and the dict of its lifespan or None */
 static PyObject *link_application(PyObject *self, PyObject *args)
 {
-    PyObject *app, *state;
-    if (!PyArg_ParseTuple(args, "OO:application", &app, &state))
+    PyObject *app, *state, *about;
+    if (!PyArg_ParseTuple(args, "OOU:application", &app, &state, &about))
         return NULL;
     if (!PyCallable_Check(app) || (state != Py_None && !PyDict_Check(state))) {
-        PyErr_SetString(PyExc_TypeError, "application(app, state): a callable, a dict or None");
+        PyErr_SetString(PyExc_TypeError,
+                        "application(app, state, about): a callable, a dict or None, JSON");
         return NULL;
     }
-    return clr_asgi_set_app(link_of(self), app, state) < 0 ? NULL : Py_NewRef(Py_None);
+    return clr_asgi_set_app(link_of(self), app, state, about) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* ---- telling the gateway ---- */
@@ -526,7 +527,7 @@ static PyMethodDef link_methods[] = {
     {"declare", link_declare, METH_O, "declare(server) -> number"},
     {"replace_server", link_replace_server, METH_VARARGS, "replace_server(number, server)"},
     {"lend_number", link_lend_number, METH_VARARGS, "lend_number(number, server)"},
-    {"application", link_application, METH_VARARGS, "application(app, state)"},
+    {"application", link_application, METH_VARARGS, "application(app, state, about)"},
     {"ready", link_ready, METH_NOARGS, "The app is loaded."},
     {"failed", link_failed, METH_VARARGS, "failed(kind, text)"},
     {"stopped", link_stopped, METH_NOARGS, "Everything is finished."},

@@ -56,6 +56,17 @@ def find_app(
     raise InvalidAppError(text)
 
 
+def declaration_of(app: Application) -> str:
+    """What the gateway is told of an application, as JSON: the folders whose files it serves."""
+    chat = sys.modules.get(f"{__package__}.chat.http.app")
+    folders = app.folders() if chat is not None and isinstance(app, chat.ChatApp) else {}
+    if not folders:
+        return "{}"
+    import json
+
+    return json.dumps({"folders": folders})
+
+
 def _settle_mounts(app: Application) -> None:
     asgi_app = sys.modules.get(f"{__package__}._asgi_app")
     if asgi_app is not None:  # the app uses ASGIApp

@@ -130,9 +130,9 @@ class Refresher:
         calls = self._link.tasks()
         _registry.switch()
         if asgi_app is not None:
-            self._link.application(asgi_app, lifespan.state)
+            self._link.application(asgi_app, lifespan.state, _asgi.declaration_of(asgi_app))
         elif old is not None:
-            self._link.application(_nothing, None)
+            self._link.application(_nothing, None, "{}")
         worker.lifespan = lifespan
         if old is not None:
             self._spawn(self._retire(old, calls), "clrun-retire")

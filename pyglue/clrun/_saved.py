@@ -5,8 +5,6 @@ The gateway does not read them; only workers of the same app do.
 
 from __future__ import annotations
 
-import pickle
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
@@ -26,6 +24,8 @@ class TooLargeError(ValueError):
 
 def dumps(session: dict[str, Any]) -> bytes:
     """The bytes of a session. TooLargeError, or whatever pickling raises."""
+    import pickle  # most apps save nothing
+
     data = pickle.dumps(session, 5)
     if len(data) > LIMIT:
         raise TooLargeError(f"{len(data)} bytes, of which the gateway keeps at most {LIMIT}")
@@ -33,6 +33,8 @@ def dumps(session: dict[str, Any]) -> bytes:
 
 
 def loads(data: bytes) -> dict[str, Any]:
+    import pickle
+
     session: dict[str, Any] = pickle.loads(data)
     return session
 

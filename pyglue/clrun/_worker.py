@@ -250,7 +250,7 @@ class Worker:
         self.lifespan = Lifespan(asgi_app, mode, lambda level, text: self.link.log(level, "app", text))
         try:
             await self.lifespan.startup()
-            self.link.application(asgi_app, self.lifespan.state)
+            self.link.application(asgi_app, self.lifespan.state, _asgi.declaration_of(asgi_app))
             self._ready()
         except LifespanError as error:
             self._fail(ERROR, str(error))

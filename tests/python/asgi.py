@@ -160,7 +160,7 @@ class Stream:
 class AsgiGateway(Gateway):
     def __init__(self, app, state=None, **options):
         super().__init__(ready=False, **options)
-        self.link.application(app, state)
+        self.link.application(app, state, "{}")
         self.link.ready()
         self.run()
 

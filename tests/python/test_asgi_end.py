@@ -64,7 +64,7 @@ def test_5_not_even_these_end_the_worker(serve, error):
     gateway = serve(app)
     assert gateway.get().status == 500
     assert len(gateway.log) == 1
-    gateway.link.application(hello, None)
+    gateway.link.application(hello, None, "{}")
     assert gateway.get().body == b"hello"
 
 
@@ -305,10 +305,22 @@ def test_frames_for_what_is_gone_are_ignored(serve, name):
 
 def test_application_checks_its_arguments(serve):
     gateway = serve(hello)
-    for args in [(None, None), (hello, 1), (hello,)]:
+    for args in [(None, None, "{}"), (hello, 1, "{}"), (hello, None), (hello, None, b"{}")]:
         with pytest.raises(TypeError):
             gateway.link.application(*args)
+    with pytest.raises(UnicodeEncodeError):
+        gateway.link.application(hello, None, "\udc80")
     assert len(gateway.named("APP")) == 1
+
+
+def test_what_is_said_of_an_application_is_said_when_it_is_new(serve):
+    gateway = serve(hello)
+    for about in ("{}", '{"folders":{}}', '{"folders":{}}', "{}"):
+        gateway.link.application(hello, None, about)
+    gateway.run()
+    said = [frame.read.str() for frame in gateway.named("APP")]
+    assert said == ["{}", '{"folders":{}}', "{}"]
+    assert gateway.get().body == b"hello"
 
 
 def test_worker_without_an_application_rejects():

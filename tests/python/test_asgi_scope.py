@@ -88,7 +88,7 @@ def test_state_is_absent_without_a_lifespan_and_else_a_shallow_copy(serve):
     gateway.get()
     assert "state" not in app.scope
     shared = []
-    gateway.link.application(app, {"shared": shared})
+    gateway.link.application(app, {"shared": shared}, "{}")
     gateway.get()
     app.scope["state"]["own"] = 1
     gateway.get()

@@ -195,7 +195,7 @@ def test_gateway_that_exceeds_the_window_is_refused(serve):
         await send(ACCEPT)
         await wait.wait()
 
-    gateway.link.application(app, None)
+    gateway.link.application(app, None, "{}")
     stream = gateway.websocket()
     stream.send(b"x" * (256 << 10))
     stream.send(b"one more")

@@ -33,12 +33,12 @@ def application(inner: Any, ui: str | None = None) -> Any:
         raise ChatError(why)
     try:
         from .http.app import ChatApp
+
+        return ChatApp(runtime, inner, ui, web=callbacks.web, mounted=callbacks.mounted)
     except ModuleNotFoundError as error:
         raise ChatError(
             f"a chat needs the package of {error.name}, which this build of clrun has not; install"
             " it for the app: pip install starlette python-multipart PyJWT"
         ) from None
-    try:
-        return ChatApp(runtime, inner, ui, web=callbacks.web, mounted=callbacks.mounted)
     except FileNotFoundError as error:
         raise ChatError(str(error)) from None

@@ -6,88 +6,39 @@ what is left of the GETs is the page.
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
-from starlette.routing import Match, Route
-
-from ..auth.origins import origin_allowed
 from ..errors import log_exception
 from ..runtime import Runtime
-from . import actions, history, login, mcp, project, uploads
-from .common import JSON, ChatRequest
-from .page import Files, Page, find_build
+from .page import Page, find_build
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Iterator
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    Handler = Callable[[ChatRequest], Awaitable[Response]]
+    from .routes import Routes
 
-OPEN, USER = False, True  # whether a route needs somebody who is logged in
-_SAFE = ("GET", "HEAD", "OPTIONS")
-
-
-def _table(files: Files) -> list[tuple[str, str, bool, Handler]]:
-    """Method, path, who may, what does it."""
-    return [
-        ("GET", "/auth/config", OPEN, project.auth_config),
-        ("GET", "/user", USER, project.user),
-        ("POST", "/login", OPEN, login.login),
-        ("POST", "/logout", OPEN, login.logout),
-        ("POST", "/auth/header", OPEN, login.header),
-        ("POST", "/auth/jwt", OPEN, login.exchange_jwt),
-        ("GET", "/auth/oauth/{provider}", OPEN, login.oauth_begin),
-        ("GET", "/auth/oauth/{provider}/callback", OPEN, login.oauth_end),
-        ("POST", login.FORM_CALLBACK, OPEN, login.oauth_end_by_form),
-        ("POST", "/set-session-cookie", OPEN, login.set_session_cookie),
-        ("GET", "/project/translations", OPEN, project.translations),
-        ("GET", "/project/settings", USER, project.settings),
-        ("POST", "/project/file", USER, uploads.upload),
-        ("GET", "/project/file/{file_id}", USER, uploads.get_file),
-        ("POST", "/project/action", USER, actions.call_action),
-        ("PUT", "/project/element", USER, actions.update_element),
-        ("DELETE", "/project/element", USER, actions.remove_element),
-        ("PUT", "/feedback", USER, actions.put_feedback),
-        ("DELETE", "/feedback", USER, actions.delete_feedback),
-        ("POST", "/project/threads", USER, history.list_threads),
-        ("GET", "/project/thread/{thread_id}", USER, history.get_thread),
-        (
-            "GET",
-            "/project/thread/{thread_id}/element/{element_id}",
-            USER,
-            history.get_thread_element,
-        ),
-        (
-            "GET",
-            "/project/thread/{thread_id}/element/{element_id}/file",
-            USER,
-            history.get_element_file,
-        ),
-        ("PUT", "/project/thread", USER, history.rename_thread),
-        ("DELETE", "/project/thread", USER, history.delete_thread),
-        ("PUT", "/project/thread/share", USER, history.share_thread),
-        ("GET", "/project/share/{thread_id}", USER, history.get_shared_thread),
-        ("POST", "/mcp", USER, mcp.connect),
-        ("DELETE", "/mcp", USER, mcp.disconnect),
-        ("GET", "/public/{path:path}", OPEN, files.public),
-        ("GET", "/assets/{path:path}", OPEN, files.asset),
-        ("GET", "/copilot/{path:path}", OPEN, files.copilot),
-        ("GET", "/favicon", OPEN, files.favicon),
-        ("GET", "/logo", OPEN, files.logo),
-        ("GET", "/avatars/{avatar_id}", OPEN, files.avatar),
-        ("GET", "/health", OPEN, project.health),
-    ]
+# What the routes need of others, and in which steps they are imported.
+PACKAGES = ("starlette", "python_multipart")
+_STEPS = ("starlette.exceptions", "starlette.responses", "starlette.routing", f"{__package__}.routes")
+# Of the gateway's folders (folders.h).
+_FOLDER_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)+")
+_LONGEST_FOLDER_PATH = 255
 
 
 class ChatApp:
     """inner: the app's own application, or None. ui: the page's build, as of find_build().
     web: the application of cl.server. mounted: what is not below config.root_path is inner's.
 
-    FileNotFoundError when there is no page in `ui`.
+    FileNotFoundError when there is no page in `ui`, ModuleNotFoundError when one of PACKAGES is not
+    there.
     """
 
     def __init__(
@@ -99,6 +50,7 @@ class ChatApp:
         web: Any = None,
         mounted: bool = False,
     ) -> None:
+        _check_packages()
         config = runtime.loaded_config()
         if inner is web:  # a module that imports cl.server's under the name of an application
             inner = None
@@ -107,27 +59,41 @@ class ChatApp:
         self._outside = inner if mounted else None
         self._rest = None if mounted else inner
         self._web = web
-        build = find_build(config, ui)
-        self._page = Page(build)
-        self._files = Files(config.root, build)
-        self._routes = [
-            Route(path, self._endpoint(handler, needs_user), methods=[method])
-            for method, path, needs_user, handler in _table(self._files)
-        ]
+        self._build = find_build(config, ui)
+        self._page = Page(self._build)
+        self._routes: Routes | None = None
+        self._is_prepared = False
+        self._root, self._root_path = config.root, config.root_path
+        self._origins = config.project.allow_origins
         self._app: ASGIApp = self._serve
         if web is not None:  # what it has no route for is the chat's
             web.router.default = self._serve
             self._app = web
-        if config.project.allow_origins:
+        if self._origins:
             from starlette.middleware.cors import CORSMiddleware
 
             self._app = CORSMiddleware(
                 self._app,
-                allow_origins=config.project.allow_origins,
+                allow_origins=self._origins,
                 allow_credentials=True,
                 allow_methods=["*"],
                 allow_headers=["*"],
             )
+
+    def folders(self) -> dict[str, str]:
+        """Paths and directories whose files the gateway serves in our place: the page's assets.
+
+        Not where something of the app's stands before the chat: cl.server's routes and middleware
+        see all requests, and pages of other origins need their headers. There the route of the same
+        path answers, as it does for what the gateway cannot be told.
+        """
+        if self._build is None or self._web is not None or self._origins:
+            return {}
+        directory = os.path.abspath(self._build / "assets")
+        # Mounted, "/assets" is the other application's; else the chat is at both.
+        prefixes = {self._root_path} if self._outside is not None else {"", self._root_path}
+        paths = [f"{prefix}/assets" for prefix in sorted(prefixes)]
+        return {path: directory for path in paths if _is_folder(path, directory)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -160,67 +126,24 @@ class ChatApp:
         return {**scope, "root_path": scope.get("root_path", "") + prefix}
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        for route in self._routes:
-            match, child = route.matches(scope)
-            if match == Match.FULL:
-                scope.update(child)
-                await route.handle(scope, receive, send)
-                return
+        # No route is at the root itself: the page needs none of them.
+        if _path_in(scope) and await self._get_routes().answer(scope, receive, send):
+            return
         if self._rest is None:
             await self._answer_rest(scope, receive, send)
-        elif scope["method"] in ("GET", "HEAD") and _wants_page(scope):
+        elif _reads(scope) and _wants_page(scope):
             await self._page_if_missing(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
 
-    # ---- our routes ----
-
-    def _endpoint(self, handler: Handler, needs_user: bool) -> Any:
-        async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-            request = self._request(scope, receive)
-            try:
-                self._check_origin(request)
-                if needs_user:
-                    await request.identify()
-                response = await handler(request)
-            except HTTPException as error:
-                response = JSON({"detail": error.detail}, error.status_code, error.headers)
-            except Exception as error:
-                log_exception(f"in {scope['method']} {scope['path']}", error)
-                response = JSON({"detail": "Internal Server Error"}, 500)
-            response.headers.setdefault("X-Content-Type-Options", "nosniff")
-            if response.media_type == "application/json":
-                response.headers.setdefault("Cache-Control", "no-store")
-            await response(scope, receive, send)
-
-        return _Endpoint(endpoint)
-
-    def _request(self, scope: Scope, receive: Receive) -> ChatRequest:
-        request = ChatRequest(scope, receive)
-        request.runtime = self.runtime
-        return request
-
-    def _check_origin(self, request: ChatRequest) -> None:
-        """No other site's page changes anything with the cookies of its visitor. 403."""
-        origin = request.headers.get("origin")
-        if request.method in _SAFE or origin is None:
-            return
-        if request.scope["path"].endswith(login.FORM_CALLBACK):
-            return  # comes from the provider's page; the state says whose browser it is
-        allowed = self.runtime.config.project.allow_origins
-        if not origin_allowed(origin, request.headers.get("host", ""), allowed):
-            raise HTTPException(403, "Pages of this origin may not use the chat")
-
     # ---- what is left ----
 
     async def _answer_rest(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = self._request(scope, receive)
-        if scope["method"] not in ("GET", "HEAD"):
-            response: Response = JSON({"detail": "Not Found"}, 404)
-        else:
-            path = scope["path"].removeprefix(scope.get("root_path", ""))
-            response = await self._files.of_build(request, path) or self._page.render(request)
-        await response(scope, receive, send)
+        path = _path_in(scope)
+        if not _reads(scope):
+            await self._get_routes().answer_unknown(scope, receive, send)
+        elif not path or not await self._get_routes().answer_file(path, scope, receive, send):
+            await self._show_page(scope, send)
 
     async def _page_if_missing(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What the app's own application does not know is the page."""
@@ -238,15 +161,69 @@ class ChatApp:
         if missing:
             await self._answer_rest(scope, receive, send)
 
+    async def _show_page(self, scope: Scope, send: Send) -> None:
+        headers, body = self._page.render(self.runtime.config, scope)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        if not self._is_prepared:
+            self._is_prepared = True
+            self._prepare_soon(asyncio.get_running_loop(), iter(_STEPS))
 
-class _Endpoint:
-    """An ASGI application that Starlette does not take for a function of a request."""
+    # ---- the routes ----
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+    def _get_routes(self) -> Routes:
+        if self._routes is None:
+            from .routes import Routes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
+            self._routes = Routes(self.runtime, self._root, self._build)
+        return self._routes
+
+    def _prepare_soon(self, loop: asyncio.AbstractEventLoop, steps: Iterator[str]) -> None:
+        """Import what a page asks for next, while the browser reads it.
+
+        In turns of the loop to come, by when the page has left this process, and one step at a
+        time, so that others are served in between.
+        """
+
+        def take_step() -> None:
+            name = next(steps, None)
+            try:
+                if name is None:
+                    self._get_routes()
+                else:
+                    import_module(name)
+            except Exception as error:  # the first request for a route says it again
+                log_exception("preparing the chat's routes", error)
+            else:
+                if name is not None:
+                    loop.call_soon(take_step)
+
+        loop.call_soon(take_step)
+
+
+def _check_packages() -> None:
+    """What is missing is said when the app is loaded, not when somebody needs it."""
+    for name in PACKAGES:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def _is_folder(path: str, directory: str) -> bool:
+    """Whether the gateway takes it: JSON has no name for a directory that is no UTF-8."""
+    is_text = all(not "\ud800" <= c <= "\udfff" for c in directory)
+    return is_text and len(path) <= _LONGEST_FOLDER_PATH and bool(_FOLDER_PATH.fullmatch(path))
+
+
+def _path_in(scope: Scope) -> str:
+    """The path below root_path; "" for the root itself."""
+    path, root_path = scope["path"], scope.get("root_path", "")
+    if f"{path}/".startswith(f"{root_path}/"):
+        path = path[len(root_path) :]
+    return "" if path == "/" else path
+
+
+def _reads(scope: Scope) -> bool:
+    return scope["method"] in ("GET", "HEAD")
 
 
 def _wants_page(scope: Scope) -> bool:

@@ -1,23 +1,24 @@
-"""The page: index.html with what the app configures put into it, and the files that go with it."""
+"""The page: index.html with what the app configures put into it.
+
+It is what a person who opens the chat waits for, so nothing is imported here that the page can do
+without.
+"""
 
 from __future__ import annotations
 
-import html
 import json
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
-
 from ..config import Config
 from ..errors import log_exception
-from .common import ChatRequest
-from .responses import public_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 TAGS = "<!-- TAG INJECTION PLACEHOLDER -->"
 SCRIPTS = "<!-- JS INJECTION PLACEHOLDER -->"
@@ -26,7 +27,9 @@ _FONTS = re.compile(r"<!-- FONT START -->.*?<!-- FONT END -->", re.DOTALL)
 _SCRIPT = re.compile(r"<script(?![^>]*\snonce=)", re.IGNORECASE)
 _ABSOLUTE = re.compile(r'\b(href|src)="/(?!/)')
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
-_AVATAR = re.compile(r"[A-Za-z0-9_ .-]{1,200}")
+_ESCAPES = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
+)
 _BUILTIN = Path(__file__).with_name("index.html")
 # Ours, beside the package: lib/clrun/ui.
 OWN_BUILD = Path(os.path.abspath(__file__)).parents[4] / "ui"
@@ -92,10 +95,10 @@ class Page:
                 self._themes = {}
         return self._themes
 
-    def render(self, request: ChatRequest) -> Response:
-        """The page for this request."""
-        config, root_path = request.runtime.config, request.scope.get("root_path", "")
-        theme, nonce = self._theme(config.root), secrets.token_urlsafe(16)
+    def render(self, config: Config, scope: Scope) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """Headers and body of the page for this request."""
+        root_path = scope.get("root_path", "")
+        theme, nonce = self._theme(config.root), os.urandom(16).hex()
         text = self._template()
         text = text.replace(TAGS, _tags(config, root_path))
         text = text.replace(STYLES, _styles(config))
@@ -105,17 +108,19 @@ class Page:
         text = text.replace(SCRIPTS, _scripts(config, theme))
         text = _SCRIPT.sub(f'<script nonce="{nonce}"', text)
         if root_path:
-            prefix = html.escape(root_path)
+            prefix = _escape(root_path)
             text = _ABSOLUTE.sub(lambda found: f'{found[1]}="{prefix}/', text)
+        body = text.encode()
         headers = {
-            "Cache-Control": "no-store",
-            "Content-Security-Policy": self._policy(
-                config, nonce, fonts, request.headers.get("host", "")
-            ),
-            "Referrer-Policy": "strict-origin-when-cross-origin",
-            "X-Content-Type-Options": "nosniff",
+            "content-type": "text/html; charset=utf-8",
+            "content-length": str(len(body)),
+            "cache-control": "no-store",
+            "content-security-policy": self._policy(config, nonce, fonts, _host(scope)),
+            "referrer-policy": "strict-origin-when-cross-origin",
+            "x-content-type-options": "nosniff",
         }
-        return HTMLResponse(text, headers=headers)
+        encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        return encoded, body
 
     def _policy(self, config: Config, nonce: str, fonts: Any, host: str) -> str:
         """What the page may load and run. A page that is not ours may also evaluate code."""
@@ -158,6 +163,17 @@ class Page:
         return "; ".join(f"{name} {' '.join(dict.fromkeys(v))}" for name, v in rules.items())
 
 
+def _escape(text: str) -> str:
+    """As html.escape(), whose module brings the names of all characters."""
+    return text.translate(_ESCAPES)
+
+
+def _host(scope: Scope) -> str:
+    """The Host header, "" without."""
+    values = (value for name, value in scope["headers"] if name == b"host")
+    return next(values, b"").decode("latin-1")
+
+
 def _origins(*urls: str | None) -> list[str]:
     """Where those of the URLs lead that are not of this site, as a policy names it."""
     found = []
@@ -170,10 +186,10 @@ def _origins(*urls: str | None) -> list[str]:
 
 def _tags(config: Config, root_path: str) -> str:
     ui = config.ui
-    title = html.escape(ui.name)
-    description = html.escape(ui.description or "")
-    image = html.escape(ui.custom_meta_image_url or "")
-    url = html.escape(ui.custom_meta_url or "")
+    title = _escape(ui.name)
+    description = _escape(ui.description or "")
+    image = _escape(ui.custom_meta_image_url or "")
+    url = _escape(ui.custom_meta_url or "")
     lines = [
         f"<title>{title}</title>",
         '<link rel="icon" href="/favicon" />',
@@ -181,7 +197,7 @@ def _tags(config: Config, root_path: str) -> str:
         '<meta property="og:type" content="website">',
         f'<meta property="og:title" content="{title}">',
         f'<meta property="og:description" content="{description}">',
-        f'<meta property="og:root_path" content="{html.escape(root_path)}">',
+        f'<meta property="og:root_path" content="{_escape(root_path)}">',
     ]
     if image:
         lines.append(f'<meta property="og:image" content="{image}">')
@@ -198,7 +214,7 @@ def _scripts(config: Config, theme: dict[str, Any]) -> str:
         lines.append(f"<script>{code}</script>")
     if ui.custom_js:
         attributes = ui.custom_js_attributes
-        lines.append(f'<script src="{html.escape(ui.custom_js)}" {attributes}></script>')
+        lines.append(f'<script src="{_escape(ui.custom_js)}" {attributes}></script>')
     return "\n    ".join(lines)
 
 
@@ -214,96 +230,4 @@ def _styles(config: Config) -> str:
 
 
 def _stylesheet(url: str, attributes: str = "") -> str:
-    return f'<link rel="stylesheet" type="text/css" href="{html.escape(url)}" {attributes}>'
-
-
-# ---- the files ----
-
-
-class Files:
-    """What lies below public/ of the app, and in the page's build."""
-
-    def __init__(self, root: str, build: Path | None) -> None:
-        self._public = Path(root, "public")
-        self._build = build
-
-    async def public(self, request: ChatRequest) -> Response:
-        """GET /public/{path}"""
-        return await public_file(request, _below(self._public, request.path_params["path"]))
-
-    async def asset(self, request: ChatRequest) -> Response:
-        """GET /assets/{path}: their names have a hash of what is in them."""
-        if self._build is None:
-            raise HTTPException(404, "File not found")
-        path = _below(self._build / "assets", request.path_params["path"])
-        return await public_file(request, path, immutable=True, compressed=True)
-
-    async def copilot(self, request: ChatRequest) -> Response:
-        """GET /copilot/{path}: the widget for other pages, of the package chainlit's build."""
-        build = None if self._build is None else self._build.parents[1] / "copilot" / "dist"
-        if build is None or not build.is_dir():
-            raise HTTPException(404, "This page has no widget; that of the package chainlit has")
-        return await public_file(request, _below(build, request.path_params["path"]))
-
-    async def favicon(self, request: ChatRequest) -> Response:
-        """GET /favicon"""
-        found = _first(self._public, "favicon") or self._built("favicon.svg")
-        return await public_file(request, found or _BUILTIN.with_name("favicon.svg"))
-
-    async def logo(self, request: ChatRequest) -> Response:
-        """GET /logo?theme="""
-        theme = "dark" if request.query_params.get("theme") == "dark" else "light"
-        name = f"logo_{theme}"
-        found = _first(self._public, name) or self._built(f"{name}.svg")
-        if found is None and self._build is not None:
-            found = _first(self._build / "assets", name) or _first(self._build, name)
-        return await public_file(request, found or _BUILTIN.with_name("favicon.svg"))
-
-    async def avatar(self, request: ChatRequest) -> Response:
-        """GET /avatars/{id}: of an author; the favicon for those who have none."""
-        name = request.path_params["avatar_id"]
-        if not _AVATAR.fullmatch(name):
-            raise HTTPException(400, "Invalid avatar_id")
-        if name == "default":
-            name = request.runtime.config.ui.name
-        name = re.sub(r"[ .]", "_", name.strip().lower())
-        found = _first(self._public / "avatars", name)
-        return await self.favicon(request) if found is None else await public_file(request, found)
-
-    async def of_build(self, request: ChatRequest, path: str) -> Response | None:
-        """A file beside index.html, such as a manifest; None if it is none."""
-        if self._build is None or not path.strip("/") or path.endswith("/index.html"):
-            return None
-        try:
-            return await public_file(
-                request, _below(self._build, path.lstrip("/")), compressed=True
-            )
-        except HTTPException:
-            return None
-
-    def _built(self, name: str) -> Path | None:
-        if self._build is None or not (self._build / name).is_file():
-            return None
-        return self._build / name
-
-
-def _below(folder: Path, name: str) -> Path:
-    """The file of this name in the folder. 400 for what is not in it, 404 for hidden ones."""
-    parts = name.split("/")
-    if ".." in parts or "\0" in name or "\\" in name or name.startswith("/"):
-        raise HTTPException(400, "Invalid path")
-    if any(part.startswith(".") for part in parts):
-        raise HTTPException(404, "File not found")
-    path = Path(os.path.realpath(folder / name))
-    if not path.is_relative_to(os.path.realpath(folder)):
-        raise HTTPException(400, "Invalid path")
-    return path
-
-
-def _first(folder: Path, stem: str) -> Path | None:
-    """The first file of the folder with this name and any extension."""
-    try:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
-    except OSError:
-        return None
-    return next((folder / name for name in names if Path(name).stem == stem), None)
+    return f'<link rel="stylesheet" type="text/css" href="{_escape(url)}" {attributes}>'
