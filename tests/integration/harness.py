@@ -9,6 +9,7 @@ key "record"; Program.record() waits for such a line.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -193,6 +194,15 @@ class Program:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """What is done meanwhile, the gateway sees all at once afterwards."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
 
     def kill(self):
         """Ends the program at once, whatever it does."""

@@ -81,7 +81,9 @@ async def test_echo(server, document, offers):
     url = server.url.replace("http", "ws")
     async with (
         asyncio.timeout(scaled(30)),
-        websockets.connect(url, extensions=extensions(offers), compression=None, max_size=None) as ws,
+        websockets.connect(
+            url, extensions=extensions(offers), compression=None, max_size=None, open_timeout=scaled(10)
+        ) as ws,
     ):
         for size in SIZES:
             for message in messages(document, size):

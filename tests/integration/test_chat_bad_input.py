@@ -12,7 +12,7 @@ import aiohttp
 import httpx
 import pytest
 
-from harness import TIME_SCALE
+from harness import TIME_SCALE, scaled
 from wire import CONNECT_ERROR, Client
 
 CONFIG = """
@@ -321,7 +321,7 @@ async def test_a_session_belongs_to_the_socket_that_named_it_last(server):
 async def test_requests_for_a_session_that_is_not_there(server):
     nowhere = {"sessionId": str(uuid.uuid4())}
     element = {"id": str(uuid.uuid4()), "type": "custom", "name": "Counter", "props": {}}
-    async with httpx.AsyncClient(base_url=server.url) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=scaled(20)) as http:
         answers = [
             await http.post("/project/action", json={**nowhere, "action": {"name": "louder", "payload": {}}}),
             await http.put("/project/element", json={**nowhere, "element": element}),
@@ -392,7 +392,7 @@ async def test_requests_that_make_no_sense(server, body):
         ("POST", "/set-session-cookie"),
     ]
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    async with httpx.AsyncClient(base_url=server.url) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=scaled(20)) as http:
         for method, path in routes:
             answer = await http.request(method, path, content=data, headers={"Content-Type": "application/json"})
             assert 400 <= answer.status_code < 500, (method, path, answer.text)
@@ -404,11 +404,11 @@ async def test_requests_that_make_no_sense(server, body):
 
 async def log_in(server, name):
     """(what makes requests of this user, the headers of their socket)."""
-    async with httpx.AsyncClient(base_url=server.url) as browser:
+    async with httpx.AsyncClient(base_url=server.url, timeout=scaled(20)) as browser:
         answer = await browser.post("/login", data={"username": name, "password": name})
         assert answer.status_code == 200
         headers = {"Cookie": "; ".join(f"{one.name}={one.value}" for one in browser.cookies.jar)}
-    return httpx.AsyncClient(base_url=server.url, headers=headers), headers
+    return httpx.AsyncClient(base_url=server.url, headers=headers, timeout=scaled(20)), headers
 
 
 async def test_a_session_of_another_user_is_of_no_use(server_with_users):
@@ -443,7 +443,7 @@ async def test_a_session_of_another_user_is_of_no_use(server_with_users):
         ]
         answers = await asyncio.gather(*tries)
         assert [answer.status_code for answer in answers] == [401] * len(tries)
-        async with httpx.AsyncClient(base_url=server.url) as nobody:
+        async with httpx.AsyncClient(base_url=server.url, timeout=scaled(20)) as nobody:
             assert (await nobody.get(file)).status_code == 401
             assert (await nobody.post("/project/action", json={**mine, "action": action})).status_code == 401
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from harness import ROOT
+from harness import ROOT, scaled
 from test_chat_http import SECRET, log_in
 from test_chat_socket import Page
 
@@ -226,7 +226,7 @@ async def test_others_see_and_change_nothing(server):
             ("DELETE", "/project/element", {**session, "element": custom}),
             ("GET", f"/project/file/x?session_id={page.session_id}", None),
         ]
-        nobody = httpx.AsyncClient(base_url=server.url)
+        nobody = httpx.AsyncClient(base_url=server.url, timeout=scaled(20))
         for method, path, body in requests:
             for who, allowed in ((bob.browser, (401, 403, 404)), (nobody, (401,))):
                 answer = await who.request(method, path, json=body)
@@ -378,6 +378,6 @@ async def test_the_example(clrun, tmp_path):
             (element,) = thread["elements"]
             assert (await ada.browser.get(element["url"])).content == b"- buy milk"
             await answered(page, "buy bread", "2. buy bread")
-    async with httpx.AsyncClient(base_url=server.url) as stranger:
+    async with httpx.AsyncClient(base_url=server.url, timeout=scaled(20)) as stranger:
         wrong = await stranger.post("/login", data={"username": "ada", "password": "turing"})
         assert wrong.status_code == 401

@@ -35,7 +35,7 @@ async def log_in(program, name, password=None):
 @contextlib.asynccontextmanager
 async def connected(program, browser, session_id, **options):
     """A page's socket; its events come into the list `events`."""
-    client = socketio.AsyncClient(reconnection=False, ssl_verify=False)
+    client = socketio.AsyncClient(reconnection=False, ssl_verify=False, request_timeout=scaled(10))
     client.events = []
     client.news = asyncio.Event()
 
@@ -51,6 +51,7 @@ async def connected(program, browser, session_id, **options):
         socketio_path="/ws/socket.io",
         auth={**auth, "chatProfile": ""},
         headers={"Cookie": cookies, **options.pop("headers", {})},
+        wait_timeout=scaled(10),
         **options,
     )
     try:
@@ -99,7 +100,7 @@ async def test_the_socket_wants_the_cookie_and_the_owner(chat):
     program = chat()
     session_id = str(uuid.uuid4())
     ada, bob = await log_in(program, "ada"), await log_in(program, "bob")
-    async with httpx.AsyncClient() as nobody:
+    async with httpx.AsyncClient(timeout=scaled(20)) as nobody:
         with pytest.raises(socketio.exceptions.ConnectionError):
             async with connected(program, nobody, session_id):
                 pass
@@ -124,7 +125,7 @@ async def test_the_page_and_the_apps_own_application(chat, tmp_path):
     (page / "index.html").write_text("<!-- TAG INJECTION PLACEHOLDER --><p>our page</p>")
     (page / "assets" / "a.js").write_text("x" * 500_000)
     program = chat("--ui", page, "--root-path", "/prefix")
-    async with httpx.AsyncClient(base_url=program.url + "/prefix") as browser:
+    async with httpx.AsyncClient(base_url=program.url + "/prefix", timeout=scaled(20)) as browser:
         shown = await browser.get("/thread/1", headers={"Accept": "text/html"})
         assert "our page" in shown.text
         assert '<meta property="og:root_path" content="/prefix">' in shown.text
@@ -181,7 +182,7 @@ async def test_a_refresh_keeps_the_chat_running(clrun, tmp_path):
     app = tmp_path / "app.py"
     app.write_text(APP.replace("VERSION", "one"))
     program = clrun(app, "--watch", cwd=tmp_path)
-    async with httpx.AsyncClient(base_url=program.url) as browser:
+    async with httpx.AsyncClient(base_url=program.url, timeout=scaled(20)) as browser:
 
         async def label():
             settings = (await browser.get("/project/settings")).json()

@@ -28,7 +28,7 @@ class Page:
 
     async def connect(self, **auth):
         self.events.clear()
-        client = socketio.AsyncClient(reconnection=False)
+        client = socketio.AsyncClient(reconnection=False, request_timeout=scaled(10))
 
         @client.on("*")
         async def anything(event, *args):
@@ -153,12 +153,15 @@ async def test_nonsense_harms_nobody(server):
 
 
 async def test_refused(server):
-    client = socketio.AsyncClient(reconnection=False)
+    client = socketio.AsyncClient(reconnection=False, request_timeout=scaled(10))
     reasons = []
     client.on("connect_error", reasons.append)
     with pytest.raises(socketio.exceptions.ConnectionError):
         await client.connect(
-            server.url, socketio_path="/ws/socket.io", auth={"sessionId": "../../etc"}
+            server.url,
+            socketio_path="/ws/socket.io",
+            auth={"sessionId": "../../etc"},
+            wait_timeout=scaled(10),
         )
     assert reasons == [{"message": "The sessionId must be a UUID"}]
 
@@ -210,7 +213,7 @@ async def test_settings_are_read_anew_when_they_are_saved(clrun, tmp_path, watch
     server = clrun(app, watch, cwd=tmp_path, tolerate=r"Traceback[^\n]*")
 
     async def shown():
-        async with httpx.AsyncClient(base_url=server.url) as browser:
+        async with httpx.AsyncClient(base_url=server.url, timeout=scaled(20)) as browser:
             return (await browser.get("/project/settings")).json()["ui"]["name"]
 
     async def saved(path, text, ok=True):

@@ -152,7 +152,9 @@ async def test_echo_of_every_size(server, server_no, client_no, server_bits, cli
     url = server.url.replace("http", "ws") + ENGINE + "?EIO=4&transport=websocket"
     async with (
         asyncio.timeout(scaled(30)),
-        websockets.connect(url, extensions=[factory], compression=None, max_size=None) as ws,
+        websockets.connect(
+            url, extensions=[factory], compression=None, max_size=None, open_timeout=scaled(10)
+        ) as ws,
     ):
         assert "permessage-deflate" in ws.response.headers["Sec-WebSocket-Extensions"]
         assert (await ws.recv())[0] == "0"

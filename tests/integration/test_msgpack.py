@@ -28,10 +28,10 @@ async def test_javascript_client(server, scenario):
 
 @pytest.mark.parametrize("transports", [["polling"], ["websocket"]], ids=str)
 async def test_python_client(server, transports):
-    client = socketio.AsyncClient(reconnection=False, serializer="msgpack")
+    client = socketio.AsyncClient(reconnection=False, serializer="msgpack", request_timeout=scaled(10))
     inbox = asyncio.Queue()
     client.on("echo", inbox.put_nowait)
-    await client.connect(server.url, transports=transports)
+    await client.connect(server.url, transports=transports, wait_timeout=scaled(10))
     for value in ("text", {"a": [1, 2.5, None, b"bytes"]}, 2**60, -(2**31), "ü" * 1000):
         await client.emit("echo", value)
         assert await asyncio.wait_for(inbox.get(), scaled(5)) == value

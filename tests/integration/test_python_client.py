@@ -24,7 +24,7 @@ def server(request, clrun_module):
 
 
 def new_client():
-    return socketio.AsyncClient(reconnection=False, ssl_verify=False)
+    return socketio.AsyncClient(reconnection=False, ssl_verify=False, request_timeout=scaled(10))
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -42,7 +42,7 @@ async def connected(server, transports, **options):
     async def anything(event, *args):
         client.inbox.put_nowait((event, *args))
 
-    await client.connect(server.url, transports=transports, **options)
+    await client.connect(server.url, transports=transports, wait_timeout=scaled(10), **options)
     try:
         yield client
     finally:
@@ -103,7 +103,11 @@ async def test_refusal(server, transports):
     client.on("connect_error", errors.put_nowait, namespace="/admin")
     with pytest.raises(socketio.exceptions.ConnectionError):
         await client.connect(
-            server.url, transports=transports, namespaces=["/admin"], auth={"token": "wrong"}
+            server.url,
+            transports=transports,
+            namespaces=["/admin"],
+            auth={"token": "wrong"},
+            wait_timeout=scaled(10),
         )
     error = await asyncio.wait_for(errors.get(), scaled(5))
     assert error == {"message": "not authorized", "data": {"code": 7}}

@@ -105,8 +105,8 @@ async def test_socketio_client_of_node(server, certificate, scenario, mode):
 async def test_app_is_told_of_the_scheme(clrun, certificate, transport):
     socketio = pytest.importorskip("socketio")
     program = clrun("environ", *certificate.options)
-    client = socketio.AsyncClient(reconnection=False, ssl_verify=False)
-    await client.connect(program.url, transports=[transport])
+    client = socketio.AsyncClient(reconnection=False, ssl_verify=False, request_timeout=scaled(10))
+    await client.connect(program.url, transports=[transport], wait_timeout=scaled(10))
     [environ, _] = await client.call("environ", timeout=scaled(5))
     await client.disconnect()
     assert environ["wsgi.url_scheme"] == "https"
