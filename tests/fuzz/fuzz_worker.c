@@ -64,11 +64,18 @@ static size_t get_words(const play_t *p, clr_str_t out[64])
         "date",
         "vary",
     };
+    static const char *const more[] = {
+        "{\"folders\":{\"/assets\":\"/proc/self\",\"/a\":\"/\"}}",
+        "{\"folders\":{\"/assets\":\"/etc\"}}",
+        "{\"folders\":{\"/../a\":\"/\"}}",
+    };
     size_t n = 0;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         out[n++] = clr_str_c(words[i]);
     for (size_t i = 0; i < 4; i++)
         out[n++] = clr_str_c(p->sids[i]);
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+        out[n++] = clr_str_c(more[i]);
     return n;
 }
 
@@ -174,6 +181,17 @@ static void step_watchdog(play_t *p, input_t *in)
     clr_buf_deinit(&out);
 }
 
+/* Somebody reads what a folder of the application may have. */
+static void read_file(play_t *p, input_t *in)
+{
+    static const char *const targets[] = {"/assets/status",   "/a/etc/hostname",
+                                          "/assets/hostname", "/a/proc/self/maps",
+                                          "/assets/../x",     "/assets/none"};
+    size_t which = input_u8(in) % (sizeof(targets) / sizeof(targets[0]));
+    if (p->client_count < CLIENTS_MAX)
+        add_fd(p, request("GET", targets[which], "", NULL));
+}
+
 /* What the supervisor does with workers. */
 static void step_supervisor(play_t *p, input_t *in)
 {
@@ -199,6 +217,9 @@ static void step_supervisor(play_t *p, input_t *in)
     case 5:
         if (gw.refresh)
             begin_refresh();
+        break;
+    case 6:
+        read_file(p, in);
         break;
     default:
         clr_worker_detach(w);
