@@ -77,6 +77,17 @@ def _where(module: ModuleType, name: str) -> str:
     return f"{name} of {getattr(module, '__file__', None) or module.__name__}"
 
 
+def has(module: ModuleType, attr: str) -> bool:
+    """Whether it has an attribute of this name, in which there may be dots."""
+    value: object = module
+    try:
+        for part in attr.split("."):
+            value = getattr(value, part)
+    except AttributeError:
+        return False
+    return True
+
+
 def _resolve(value: Any, name: str) -> Any:
     for part in name.split("."):
         value = getattr(value, part, None)

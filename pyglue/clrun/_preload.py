@@ -5,6 +5,8 @@ no event loop and no thread, and does nothing but fork and wait: what it loaded 
 the workers share its memory until they write to it.
 """
 
+from __future__ import annotations
+
 import array
 import os
 import select
@@ -18,10 +20,17 @@ from _clrun import load_module, tie_to_parent
 from . import _worker
 from .exceptions import AppNotFoundError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import NoReturn
+
+    from ._types import Config
+
 _LIMIT = 48 * 1024  # of a message's text
 
 
-def main(fd):
+def main(fd: int) -> None:
     """Load the app, then fork as told, until the gateway is gone."""
     _worker.keep_to_this_process(fd)
     _worker.tidy_imports()
@@ -33,18 +42,19 @@ def main(fd):
     Zygote(control, module).run()
 
 
-def _read_config(control):
+def _read_config(control: socket.socket) -> Config:
     import json
 
-    return json.loads(control.recv(1 << 16)[1:])
+    config: Config = json.loads(control.recv(1 << 16)[1:])
+    return config
 
 
-def _fail(control, kind, text):
+def _fail(control: socket.socket, kind: int, text: str) -> NoReturn:
     control.send(b"F" + bytes([kind]) + text.encode("utf-8", "backslashreplace")[:_LIMIT])
     _worker.leave(_worker.EXIT_FAILED)
 
 
-def _load(control, config):
+def _load(control: socket.socket, config: Config) -> ModuleType:
     try:
         module = load_module(config["app"])
         why = find_obstacle()
@@ -59,7 +69,7 @@ def _load(control, config):
     return module
 
 
-def find_obstacle():
+def find_obstacle() -> str | None:
     """Why this process must not be forked, or None: threads would be missing in the workers, and
     event loops would be one for all of them."""
     import gc
@@ -86,13 +96,13 @@ def find_obstacle():
 class Zygote:
     """Forks and waits."""
 
-    def __init__(self, control, module):
+    def __init__(self, control: socket.socket, module: ModuleType) -> None:
         self.control = control
         self.module = module
-        self.children = set()
+        self.children: set[int] = set()
         self.wake_read, self.wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
-    def run(self):
+    def run(self) -> None:
         import gc
 
         gc.collect()
@@ -111,7 +121,7 @@ class Zygote:
                 elif not self._obey():
                     return
 
-    def _wait(self):
+    def _wait(self) -> None:
         os.read(self.wake_read, 4096)
         for pid in list(self.children):
             done, status = os.waitpid(pid, os.WNOHANG)
@@ -119,7 +129,7 @@ class Zygote:
                 self.children.discard(pid)
                 self.control.send(struct.pack("<cii", b"X", pid, status))
 
-    def _obey(self):
+    def _obey(self) -> bool:
         """One message. False when the gateway is gone."""
         fds = array.array("i")
         room = socket.CMSG_SPACE(2 * fds.itemsize)
@@ -132,11 +142,12 @@ class Zygote:
         self._fork(struct.unpack("<xI", text)[0], *fds)
         return True
 
-    def _fork(self, token, link, watch):
+    def _fork(self, token: int, link: int, watch: int) -> None:
         parent = os.getpid()
         try:
             pid = os.fork()
         except OSError as error:
+            assert error.errno is not None, "of a system call"
             pid = -error.errno
         if pid == 0:
             self._become_worker(parent, link, watch)  # does not return
@@ -146,7 +157,7 @@ class Zygote:
             self.children.add(pid)
         self.control.send(struct.pack("<cIi", b"C", token, pid))
 
-    def _become_worker(self, parent, link, watch):
+    def _become_worker(self, parent: int, link: int, watch: int) -> NoReturn:
         tie_to_parent(parent)
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
@@ -158,7 +169,7 @@ class Zygote:
         _worker.main(*_place(link, watch), preloaded=self.module)
 
 
-def _place(link, watch):
+def _place(link: int, watch: int) -> tuple[int, int]:
     """Descriptors 3 and 4, as every worker has them."""
     import fcntl
 

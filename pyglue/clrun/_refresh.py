@@ -5,7 +5,10 @@ started, and then everything changes in one step. What fails on the way leaves a
 that the old code began go on with the old code.
 """
 
+from __future__ import annotations
+
 import asyncio
+import os
 import sys
 
 from _clrun import load_module
@@ -15,11 +18,19 @@ from ._lifespan import Lifespan, LifespanError
 from ._source import AppLoader, hook
 from .exceptions import AppNotFoundError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from ._types import Application, Receive, Scope, Send
+    from ._worker import Worker
+
 # Seconds that an application may take to start: as long as it does, nobody sees a later edit.
 _STARTUP_TIMEOUT = 30.0
 
-# Of what the gateway takes (refresh.c).
-_MAX_PATH = 4000
+# Bytes that the gateway takes for a path (refresh.c).
+_PATH_MAX = 4095
 
 
 class NothingToServeError(Exception):
@@ -29,23 +40,23 @@ class NothingToServeError(Exception):
 class Refresher:
     """What a worker does about files that were saved, and what it tells the gateway to watch."""
 
-    def __init__(self, worker):
+    def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._link = worker.link
         self._loop = worker.loop
         self._allowed = False  # the app is loaded
-        self._wanted = None  # the number of a refresh that is to come
-        self._tasks = set()
+        self._wanted: int | None = None  # the number of a refresh that is to come
+        self._tasks: set[asyncio.Task[None]] = set()
         self._link.on_refresh = self._on_refresh
         self._watch_imports()
 
-    def _watch_imports(self):
+    def _watch_imports(self) -> None:
         import threading
 
         link, loop, main_thread = self._link, self._loop, threading.get_ident()
 
-        def on_directory(since, directory):
-            if len(directory) > _MAX_PATH:
+        def on_directory(since: int, directory: str) -> None:
+            if not _is_path(directory):
                 return
             if threading.get_ident() == main_thread:
                 link.sources(since, directory)
@@ -54,23 +65,23 @@ class Refresher:
 
         hook.on_directory = on_directory
 
-    def allow(self):
+    def allow(self) -> None:
         """The app is loaded: what was asked for meanwhile is done."""
         self._allowed = True
         if self._wanted is not None:
             self._on_refresh(self._wanted)
 
-    def _on_refresh(self, number):
+    def _on_refresh(self, number: int) -> None:
         self._wanted = number
         if self._allowed and self._worker.stopping is None:
             self._spawn(self._run(number), "clrun-refresh")
 
-    def _spawn(self, coroutine, name):
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         task = self._loop.create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, number):
+    async def _run(self, number: int) -> None:
         self._wanted = None
         self._link.loading(True)
         try:
@@ -79,65 +90,60 @@ class Refresher:
             raise
         except BaseException as error:  # SystemExit too: the module must not end the worker
             file, line = _place_of(error)
-            self._link.refreshed(number, False, file[:_MAX_PATH], line, _text_of(error))
+            self._link.refreshed(number, False, file, line, _text_of(error))
         else:
             self._link.refreshed(number, True, "", 0, "")
         finally:
             self._link.loading(False)
 
-    async def _refresh(self):
+    async def _refresh(self) -> None:
         modules = _Modules()
         _registry.hold()
         try:
             asgi_app = self._load()
-            lifespan = await self._start(asgi_app)
+            lifespan = None if asgi_app is None else await self._start(asgi_app)
         except BaseException:
             _registry.drop()
             modules.restore()
             raise
-        self._switch(asgi_app, lifespan)
+        self._switch(lifespan)
 
-    def _load(self):
+    def _load(self) -> Application | None:
         """Returns the ASGI application of the new code, or None."""
         config = self._worker.config
-        module = value = load_module(config["app"], refresh=True)
+        module = load_module(config["app"], refresh=True)
         attr = config.get("attr")
-        for name in attr.split(".") if attr else ():
-            try:
-                value = getattr(value, name)
-            except AttributeError:
-                raise _asgi.InvalidAppError(f"{config['app']} has no {attr!r}") from None
+        if attr and not _asgi.has(module, attr):
+            raise _asgi.InvalidAppError(f"{config['app']} has no {attr!r}")
         asgi_app = self._worker.find_asgi_app(module)
         if asgi_app is None and _registry.is_empty():
             raise NothingToServeError(f"{config['app']} has nothing to serve any more")
         return asgi_app
 
-    async def _start(self, asgi_app):
-        if asgi_app is None:
-            return None
-        mode = self._worker.config.get("lifespan", "auto")
-        log = lambda level, text: self._link.log(level, "app", text)
-        lifespan = Lifespan(asgi_app, mode, log)
+    async def _start(self, asgi_app: Application) -> Lifespan:
+        lifespan = self._worker.lifespan_of(asgi_app)
         try:
             await asyncio.wait_for(lifespan.startup(), _STARTUP_TIMEOUT)
-        except (asyncio.TimeoutError, TimeoutError):
+        except TimeoutError:
+            lifespan.give_up()
             text = f"the ASGI application has not started within {_STARTUP_TIMEOUT:g} s"
             raise LifespanError(text) from None
         return lifespan
 
-    def _switch(self, asgi_app, lifespan):
+    def _switch(self, lifespan: Lifespan | None) -> None:
         worker, old = self._worker, self._worker.lifespan
         calls = self._link.tasks()
         _registry.switch()
-        if asgi_app is not None:
-            self._link.application(asgi_app, lifespan.state, _asgi.declaration_of(asgi_app))
+        if lifespan is not None:
+            about = _asgi.declaration_of(lifespan.app)
+            self._link.application(lifespan.app, lifespan.state, about)
         elif old is not None:
             self._link.application(_nothing, None, "{}")
         worker.lifespan = lifespan
         if old is not None:
             self._spawn(self._retire(old, calls), "clrun-retire")
 
-    async def _retire(self, lifespan, calls):
+    async def _retire(self, lifespan: Lifespan, calls: list[asyncio.Task[Any]]) -> None:
         """The old application ends after the calls that it had."""
         grace = self._worker.config.get("graceful_timeout_ms", 10_000) / 1000
         if calls:
@@ -148,11 +154,11 @@ class Refresher:
 class _Modules:
     """What load_module changes, for when the new code fails only after it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._modules = dict(sys.modules)
         self._path = list(sys.path)
 
-    def restore(self):
+    def restore(self) -> None:
         """Harmless when load_module has done it."""
         for name, module in list(sys.modules.items()):
             spec = getattr(module, "__spec__", None)
@@ -168,7 +174,7 @@ class _Modules:
         sys.path[:] = self._path
 
 
-async def _nothing(scope, receive, send):
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers for an application that the new code does not have any more."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close"})
@@ -178,22 +184,40 @@ async def _nothing(scope, receive, send):
     await send({"type": "http.response.body", "body": b"Not Found"})
 
 
-def _text_of(error):
+def _text_of(error: BaseException) -> str:
     from ._worker import describe
 
     known = (AppNotFoundError, _asgi.InvalidAppError, LifespanError, NothingToServeError)
     return str(error) if isinstance(error, known) else describe(error)
 
 
-def _place_of(error):
+def _place_of(error: BaseException) -> tuple[str, int]:
     """(file, line) where the app's code is wrong, as far as that can be told."""
     if isinstance(error, SyntaxError) and error.filename:
-        return error.filename, error.lineno or 0
+        return _path_of(error.filename), _line_of(error.lineno)
     place = ("", 0)
     traceback = error.__traceback__
     while traceback is not None:
         name = traceback.tb_frame.f_code.co_filename
-        if hook.owns(name):
+        if _is_path(name) and hook.owns(name):
             place = (name, traceback.tb_lineno)
         traceback = traceback.tb_next
     return place
+
+
+def _path_of(name: object) -> str:
+    """A SyntaxError's file, which may be anything where no compiler raised it."""
+    path = os.fsdecode(name) if isinstance(name, (str, bytes, os.PathLike)) else ""
+    return path if _is_path(path) else ""
+
+
+def _line_of(number: object) -> int:
+    return number if isinstance(number, int) and 0 <= number < 1 << 32 else 0
+
+
+def _is_path(path: str) -> bool:
+    """Whether the gateway takes it for one."""
+    try:
+        return "\0" not in path and len(os.fsencode(path)) <= _PATH_MAX
+    except UnicodeEncodeError:
+        return False

@@ -5,6 +5,8 @@ stream. What is imported here is paid for by every start, so nothing is that asy
 anyway.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 
@@ -12,6 +14,17 @@ from _clrun import Link, load_module
 
 from . import __version__, _asgi, _chainlit, _registry
 from .exceptions import AppNotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    import traceback
+    from types import ModuleType
+    from typing import NoReturn
+
+    from ._lifespan import Lifespan
+    from ._refresh import Refresher
+    from ._types import Application, Config
 
 # Kinds of Link.failed(): enum clr_failed in frames.h.
 NOT_FOUND, SYNTAX, ERROR = 1, 2, 3
@@ -25,7 +38,7 @@ _LAST_WORDS = 1.0
 _CANCELLED_HANDLERS = 0.25
 
 
-def main(fd, watch_fd=None, preloaded=None):
+def main(fd: int, watch_fd: int | None = None, preloaded: ModuleType | None = None) -> NoReturn:
     """Run the worker on these descriptors and exit the process. preloaded: the app's module."""
     keep_to_this_process(fd)
     if watch_fd is not None:
@@ -39,11 +52,11 @@ def main(fd, watch_fd=None, preloaded=None):
     leave(status)
 
 
-def keep_to_this_process(fd):
+def keep_to_this_process(fd: int) -> None:
     """No child process holds the link open: the gateway learns from its end that we are gone."""
     os.set_inheritable(fd, False)
 
-    def after_fork_in_child():
+    def after_fork_in_child() -> None:
         # The number stays taken, so that a stray write cannot hit a file the child opens.
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, fd, inheritable=False)
@@ -52,7 +65,7 @@ def keep_to_this_process(fd):
     os.register_at_fork(after_in_child=after_fork_in_child)
 
 
-def tidy_imports():
+def tidy_imports() -> None:
     """What can be imported: as `python app.py` has it; our own folder, then what the chat uses, and
     the name `chainlit`, behind it all."""
     package = os.path.dirname(os.path.dirname(__file__))
@@ -62,7 +75,7 @@ def tidy_imports():
     _chainlit.install()
 
 
-def flush():
+def flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -70,7 +83,7 @@ def flush():
             pass  # closed by the app, or its reader is gone
 
 
-def leave(status):
+def leave(status: int) -> NoReturn:
     flush()
     if status != 0:
         # A failed start ends now, whatever threads the app has left running.
@@ -81,21 +94,28 @@ def leave(status):
 class Worker:
     """One life: load, serve, stop."""
 
-    def __init__(self, link, config, watch_fd=None, preloaded=None):
+    loop: asyncio.AbstractEventLoop  # from run() on
+
+    def __init__(
+        self,
+        link: Link,
+        config: Config,
+        watch_fd: int | None = None,
+        preloaded: ModuleType | None = None,
+    ) -> None:
         self.link = link
         self.config = config
         self.watch_fd = watch_fd
         self.preloaded = preloaded  # the app's module, if it is loaded already
-        self.loop = None
         self.status = 0
-        self.starting = None  # the task that starts the app, while it does
-        self.stopping = None  # the task that ends everything
-        self.lifespan = None  # of the ASGI application, if there is one
-        self.refresher = None  # under --watch
+        self.starting: asyncio.Task[None] | None = None  # starts the app, while it does
+        self.stopping: asyncio.Task[None] | None = None  # ends everything
+        self.lifespan: Lifespan | None = None  # of the ASGI application, if there is one
+        self.refresher: Refresher | None = None  # under --watch
         link.on_stop = self.stop
         link.on_down = self.on_down
 
-    def run(self):
+    def run(self) -> int:
         """Until the end. Returns the exit status."""
         self._prepare_process()
         if not self._make_loop():
@@ -113,7 +133,7 @@ class Worker:
             self._close_loop()
         return self.status
 
-    def _prepare_process(self):
+    def _prepare_process(self) -> None:
         import faulthandler
         import io
         import signal
@@ -129,7 +149,7 @@ class Worker:
         signal.signal(signal.SIGINT, lambda number, frame: None)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
-    def _make_loop(self):
+    def _make_loop(self) -> bool:
         import asyncio
         import signal
 
@@ -137,7 +157,7 @@ class Worker:
             try:
                 import uvloop
             except ImportError:
-                self._fail(
+                self.link.failed(
                     NOT_FOUND,
                     f"--loop uvloop: uvloop is not installed for {sys.executable}"
                     f" (install it with: {sys.executable} -m pip install uvloop)",
@@ -151,7 +171,7 @@ class Worker:
         self.loop.add_signal_handler(signal.SIGTERM, self.stop, grace)
         return True
 
-    def _make_asyncio_loop(self):
+    def _make_asyncio_loop(self) -> asyncio.AbstractEventLoop:
         import asyncio
 
         from ._selector import LinkSelector
@@ -164,7 +184,7 @@ class Worker:
         loop.close()
         return asyncio.new_event_loop()
 
-    def _log_through_link(self):
+    def _log_through_link(self) -> None:
         """Warnings and errors of an app that configured no logging go to the gateway's log."""
         import logging
         import threading
@@ -172,7 +192,7 @@ class Worker:
         link, loop, main_thread = self.link, self.loop, threading.get_ident()
 
         class LinkHandler(logging.Handler):
-            def emit(self, record):
+            def emit(self, record: logging.LogRecord) -> None:
                 try:
                     level = "error" if record.levelno >= logging.ERROR else "warn"
                     line = (level, record.name, self.format(record))
@@ -187,10 +207,13 @@ class Worker:
 
     # ---- loading ----
 
-    def _load(self):
+    def _load(self) -> None:
         try:
             module = self.preloaded or load_module(self.config["app"])
-            if self._attribute_exists(module):
+            attr = self.config.get("attr")
+            if attr and not _asgi.has(module, attr):
+                self._fail(NOT_FOUND, f"{self.config['app']} has no {attr!r}")
+            else:
                 self._serve(self.find_asgi_app(module))
         except AppNotFoundError as error:
             self._fail(NOT_FOUND, str(error))
@@ -201,18 +224,7 @@ class Worker:
         except BaseException as error:  # SystemExit too: the module must not end the worker
             self._fail(ERROR, describe(error))
 
-    def _attribute_exists(self, value):
-        """`app.py:name` must name something, dots allowed."""
-        attr = self.config.get("attr")
-        for name in attr.split(".") if attr else ():
-            try:
-                value = getattr(value, name)
-            except AttributeError:
-                self._fail(NOT_FOUND, f"{self.config['app']} has no {attr!r}")
-                return False
-        return True
-
-    def find_asgi_app(self, module):
+    def find_asgi_app(self, module: ModuleType) -> Application | None:
         app = _asgi.find_app(
             module,
             self.config.get("attr"),
@@ -226,7 +238,7 @@ class Worker:
             app = application(app, self.config.get("ui"))
         return app
 
-    def _serve(self, asgi_app):
+    def _serve(self, asgi_app: Application | None) -> None:
         if asgi_app is None and _registry.is_empty():
             self._fail(
                 ERROR,
@@ -242,12 +254,11 @@ class Worker:
         else:
             self.starting = self.loop.create_task(self._start(asgi_app), name="clrun-start")
 
-    async def _start(self, asgi_app):
+    async def _start(self, asgi_app: Application) -> None:
         """Requests come when the application has started."""
-        from ._lifespan import Lifespan, LifespanError
+        from ._lifespan import LifespanError
 
-        mode = self.config.get("lifespan", "auto")
-        self.lifespan = Lifespan(asgi_app, mode, lambda level, text: self.link.log(level, "app", text))
+        self.lifespan = self.lifespan_of(asgi_app)
         try:
             await self.lifespan.startup()
             self.link.application(asgi_app, self.lifespan.state, _asgi.declaration_of(asgi_app))
@@ -259,7 +270,14 @@ class Worker:
         finally:
             self.starting = None
 
-    def _ready(self):
+    def lifespan_of(self, asgi_app: Application) -> Lifespan:
+        """Not started yet."""
+        from ._lifespan import Lifespan
+
+        mode = self.config.get("lifespan", "auto")
+        return Lifespan(asgi_app, mode, lambda level, text: self.link.log(level, "app", text))
+
+    def _ready(self) -> None:
         """The app is loaded; from here on its code is not to keep the loop."""
         if self.watch_fd is not None:
             from ._watchdog import Describer
@@ -270,28 +288,27 @@ class Worker:
         if self.refresher is not None:
             self.refresher.allow()
 
-    def _fail(self, kind, text):
+    def _fail(self, kind: int, text: str) -> None:
         self.status = EXIT_FAILED
         self.link.failed(kind, text)
-        if self.loop is not None:
-            self.loop.stop()
+        self.loop.stop()
 
     # ---- ending ----
 
-    def stop(self, grace_ms):
+    def stop(self, grace_ms: int) -> None:
         """The gateway, or SIGTERM, wants us to finish within this time."""
         if self.stopping is None:
             self.link.drain()
             self.stopping = self.loop.create_task(self._finish(grace_ms / 1000))
 
-    def on_down(self, reason):
+    def on_down(self, reason: str | None) -> None:
         """The gateway is gone; nobody is left to be told anything."""
         if reason is not None:
             print(f"clrun worker: the link to the gateway broke: {reason}", file=sys.stderr)
             self.status = 1
         self.loop.stop()
 
-    async def _finish(self, grace):
+    async def _finish(self, grace: float) -> None:
         deadline = self.loop.time() + grace
         try:
             if self.starting is not None:
@@ -303,7 +320,7 @@ class Worker:
         finally:
             self.loop.stop()
 
-    async def _wait_for_handlers(self, deadline):
+    async def _wait_for_handlers(self, deadline: float) -> None:
         """Including those that frames still start, such as disconnect handlers.
 
         Those that take longer are cancelled: what the lifespan ends is still there for them.
@@ -319,7 +336,7 @@ class Worker:
                 return
             await asyncio.wait(tasks, timeout=left)
 
-    async def _cancel_all(self, timeout):
+    async def _cancel_all(self, timeout: float) -> None:
         import asyncio
 
         # Outside of this task: it steps the idle one to its end.
@@ -338,7 +355,7 @@ class Worker:
         for task in pending:
             self.link.log("warn", "worker", f"still running, although cancelled: {task!r}")
 
-    def _close_loop(self):
+    def _close_loop(self) -> None:
         """What is left to do when the loop has stopped, for whatever reason."""
         loop = self.loop
         try:
@@ -353,18 +370,21 @@ class Worker:
             loop.close()  # tells the executor's threads to end
 
 
-def describe(error):
+def describe(error: BaseException) -> str:
     """The text of an exception as Python prints it, without the frames of clrun and importlib."""
     import traceback
 
-    report = traceback.TracebackException.from_exception(error)
+    try:
+        report = traceback.TracebackException.from_exception(error)
+    except Exception as fault:  # of looking for a line of source, under a name that is no file's
+        only = "".join(traceback.format_exception_only(error))
+        return f"{only}(its traceback cannot be shown: {fault!r})"
     _trim(report, set())
-    if not report.stack:
-        return "".join(report.format_exception_only()).rstrip("\n")
-    return "".join(report.format()).rstrip("\n")
+    lines = report.format() if report.stack else report.format_exception_only()
+    return "".join(lines).rstrip("\n")
 
 
-def _trim(report, seen):
+def _trim(report: traceback.TracebackException | None, seen: set[int]) -> None:
     if report is None or id(report) in seen:
         return
     seen.add(id(report))
