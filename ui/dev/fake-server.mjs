@@ -50,6 +50,7 @@ function makeChat(session, id, run) {
     id, run, emit,
     socket: () => session.socket,
     stopped: () => session.stop,
+    heard: (text) => session.window === text,
     ask: (msg, spec) => new Promise((resolve) => session.socket.emit('ask', { msg, spec }, resolve)),
     call: (name, args) => new Promise((resolve) => session.socket.emit('call_fn', { name, args }, resolve)),
     async stream(text, ms) {
@@ -127,7 +128,10 @@ function onSocket(socket) {
     socket.emit('new_message', step('assistant_message', { output: 'Task manually stopped.' }));
   });
   socket.on('chat_settings_edit', (values) => socket.emit('toast', { message: `Heard ${Object.keys(values).length}`, type: 'info' }));
-  socket.on('window_message', (message) => socket.emit('toast', { message: `The window says ${message}`, type: 'info' }));
+  socket.on('window_message', (message) => {
+    session.window = message;
+    socket.emit('toast', { message: `The window says ${message}`, type: 'info' });
+  });
 
   const favorites = () => socket.emit('set_favorites', [...(session.favorites ?? [])]);
   socket.on('fetch_favorites', favorites);

@@ -134,6 +134,19 @@ export const scripts = {
     }
     chat.emit('update_message', { ...answer, output: 'Thinking, stopped.', streaming: false });
   },
+  /** `words`: more and more of them, until the window says that it is enough. */
+  async words(chat) {
+    const answer = step('assistant_message', { parentId: chat.run.id, streaming: true, output: 'word0 ' });
+    chat.emit('stream_start', answer);
+    let output = answer.output;
+    for (let i = 1; !chat.heard('enough') && i < 20_000; i++) {
+      await pause(5);
+      const token = `word${i} ${i % 40 === 39 ? '\n\n' : ''}`;
+      output += token;
+      chat.emit('stream_token', { id: answer.id, token, isSequence: false, isInput: false });
+    }
+    chat.emit('update_message', { ...answer, output, streaming: false, end: now() });
+  },
   async error(chat) {
     chat.emit('new_message', step('assistant_message', { parentId: chat.run.id, name: 'Error', isError: true, output: 'ValueError: no such city' }));
   },
