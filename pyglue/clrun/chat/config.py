@@ -32,12 +32,14 @@ class ProjectSettings:
     """What stays on the server, but for user_env and mask_user_env. Times in seconds.
 
     allow_origins: other origins whose pages may use the chat, "*" for all; none by default.
+    keep_sessions: whether those of pages that are away outlive their worker, in files.
     """
 
     allow_origins: list[str] = field(default_factory=list)
     transports: list[str] | None = None
     user_env: list[str] | None = None
     session_timeout: int = 3600
+    keep_sessions: bool = True
     user_session_timeout: int = 1_296_000
     cache: bool = False
     persist_user_env: bool = False

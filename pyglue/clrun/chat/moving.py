@@ -1,9 +1,10 @@
-"""A session that goes with its client to another worker, while this one lives: at a deploy.
+"""A session that goes to another worker: with its client at a deploy, or by a file (away.py).
 
 The page notices nothing, so the session there has to be the same one. What of it can be pickled
 goes along, key by key; what cannot is left behind, as it is when a worker dies. The gateway keeps the
 bytes, at most 1 MiB for each client, so messages that are too many stay behind as well: the oldest.
-What the page was told lately goes along if there is room, since its connection may just have broken.
+What the page was told lately goes along if there is room, since its connection may just have broken;
+who is away has missed all of it, so then it comes before the messages.
 """
 
 from __future__ import annotations
@@ -26,23 +27,36 @@ _FIELDS = (
 )
 
 
-def pack(session: Session) -> dict[str, Any]:
-    """What the server saves with the client."""
-    left = _MOST
+class _Room:
+    """What is left of the bytes that may go along."""
+
+    def __init__(self) -> None:
+        self._left = _MOST
+
+    def takes(self, text: bytes | None) -> bool:
+        if text is None or len(text) >= self._left:
+            return False
+        self._left -= len(text) + 1
+        return True
+
+
+def pack(session: Session, is_away: bool = False) -> dict[str, Any]:
+    """What the server saves with the client. is_away: nobody goes on with what is streamed."""
+    room = _Room()
     data = {}
     for key, value in session.data.items():
         text = None if key in RESERVED else _pickled(f"user_session[{key!r}]", value)
-        if text is not None and len(text) <= left:
-            left -= len(text)
+        if text is not None and room.takes(text):
             data[key] = text
+    told = _pickled("what the page was told", session.replay.pack(has_ended=is_away)) or b""
+    fits = is_away and room.takes(told)
     messages: list[bytes] = []
     for message in reversed(session.messages):
         text = _pickled("a message", message.to_dict()) or b""
-        left -= len(text) + 1
-        if left < 0:
+        if not room.takes(text):
             break
         messages.append(text)
-    told = _pickled("what the page was told", session.replay.pack()) or b""
+    fits = fits or room.takes(told)
     fields = {name: getattr(session, name) for name in _FIELDS}
     servers = [handle.connection for _, handle in session.mcp_sessions.values()]
     return {
@@ -50,7 +64,7 @@ def pack(session: Session) -> dict[str, Any]:
             "fields": fields,
             "data": data,
             "messages": messages[::-1],
-            "told": told if len(told) <= left else b"",
+            "told": told if fits else b"",
             "servers": servers,
         }
     }
@@ -66,6 +80,7 @@ def unpack(session: Session, saved: dict[str, Any]) -> None:
         return
     for name, value in packed["fields"].items():
         setattr(session, name, value)
+    session.restored = session.chat_started  # should the page say hello: it has seen all this
     for key, text in packed["data"].items():
         try:
             session.data[key] = pickle.loads(text)

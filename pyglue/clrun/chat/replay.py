@@ -126,16 +126,25 @@ class Replay:
         self._records.clear()
         self._toasts.clear()
 
-    def pack(self) -> list[tuple[str, Any, float]]:
-        """What is kept, for a session that goes to another worker of this machine. Not the toasts:
-        only a client that is away has any, and who is away does not move."""
-        return [(one.event, one.current(), one.time) for one in self._records.values()]
+    def pack(self, has_ended: bool) -> list[tuple[str, Any, float]]:
+        """What is kept, for a session that goes to another worker of this machine. has_ended: what
+        is being streamed will not be any more."""
+        packed = []
+        for one in self._records.values():
+            data = one.current()
+            if has_ended and isinstance(data, dict) and data.get("streaming"):
+                data = {**data, "streaming": False}
+            packed.append((one.event, data, one.time))
+        return packed + [("toast", data, 0.0) for data in self._toasts]
 
     def unpack(self, packed: list[tuple[str, Any, float]]) -> None:
+        now = monotonic()  # the machine may have been started anew
         for event, data, time in packed:
             key = _key(event, data)
             if key is not None:
-                self._records[key] = _Record(event, data, None, time)
+                self._records[key] = _Record(event, data, None, min(time, now))
+            elif event == "toast":
+                self.note_toast(data)
 
     def events(self) -> Iterator[tuple[str, Any]]:
         """(event, data) of all that is kept, in order. The toasts are then gone."""

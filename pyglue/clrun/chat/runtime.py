@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from clrun import AsyncServer
 
+    from .away import AwayStore
     from .config import Config
     from .files import FileStore
     from .session import SessionStore
@@ -34,6 +35,7 @@ class Runtime:
         self._searched: list[Any] | None = None  # the servers among which that was found
         self._sessions: SessionStore | None = None
         self._files: FileStore | None = None
+        self._away: AwayStore | None = None
         self._data_layer: Any = None
         self._data_layer_known = False
         self.applications = 0  # how many have started and not ended
@@ -95,6 +97,7 @@ class Runtime:
 
     async def startup(self) -> None:
         """Run on_app_startup, once a process. Whatever it raises."""
+        self.sessions.sweep_away()
         await self.callbacks.call("on_app_startup")
 
     async def shutdown(self) -> None:
@@ -160,6 +163,22 @@ class Runtime:
 
             self._files = FileStore(self.config.root)
         return self._files
+
+    @property
+    def away(self) -> AwayStore:
+        if self._away is None:
+            from .away import AwayStore
+
+            self._away = AwayStore(self.config)
+        return self._away
+
+    async def put_away(self) -> None:
+        """Nobody comes back to this process: what it keeps for pages that are away goes into files.
+
+        Returns when it has, and nothing is being done for any of them.
+        """
+        if self._sessions is not None:
+            await self._sessions.put_away()
 
     @property
     def data_layer(self) -> Any:

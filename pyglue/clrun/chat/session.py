@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from typing import Any
 
@@ -34,6 +35,7 @@ MOST_SOUND_WAITING = 1000
 MOST_AWAY = 10_000  # sessions that are kept for clients that may come back
 MOST_WRITES = 10_000
 MOST_METADATA = 1 << 20  # bytes of JSON
+SWEEP_SECONDS = 600.0  # between two looks at the files of those who did not come back
 
 
 class BaseSession:
@@ -202,6 +204,8 @@ class Session(BaseSession):
         self.call: OpenAsk | None = None
         self.replay = Replay()
         self.expiry: asyncio.TimerHandle | None = None
+        self.left = 0.0  # when its client went, in seconds since 1970
+        self.is_kept: bool | None = None  # in a file, for another worker; None: not tried
         self._actions: set[asyncio.Task[Any]] = set()
         self._lanes: dict[str, Lane] = {}
 
@@ -377,6 +381,7 @@ class SessionStore:
         seconds = session.config.project.session_timeout
         loop = asyncio.get_running_loop()
         session.expiry = loop.call_later(seconds, self._expired, session)
+        session.left = time.time()
         self._away[session.id] = session
         if len(self._away) > MOST_AWAY:
             self._expired(self._away.pop(next(iter(self._away))))
@@ -417,8 +422,38 @@ class SessionStore:
                 if session.replay:
                     self.sweep_later()
 
+    # ---- the end of the process ----
+
+    def sweep_away(self) -> None:
+        """Remove, now and then, what workers put away for pages that did not come back."""
+        self._runtime.away.sweep(self._runtime.config)
+        asyncio.get_running_loop().call_later(SWEEP_SECONDS, self.sweep_away)
+
+    async def put_away(self) -> None:
+        """As Runtime.put_away(). A page that comes back to this worker all the same finds it."""
+        while waiting := [one for one in self._away.values() if one.is_kept is None]:
+            resting = [session for session in waiting if session.is_at_rest]
+            for session in self._keep(resting):
+                del self._by_id[session.id]
+                self._awaited_no_more(session)
+                await _leave_servers(session)
+                await session.stored()
+            if len(resting) < len(waiting):
+                await _any_at_rest([one for one in waiting if not one.is_at_rest])
+
+    def _keep(self, sessions: Iterable[Session]) -> list[Session]:
+        """Write what is not yet in files: those first that left last. Returns what is now."""
+        untried = [one for one in sessions if one.is_kept is None and not one.current_tasks]
+        kept = self._runtime.away.put(sorted(untried, key=lambda one: -one.left)) if untried else []
+        for session in untried:
+            session.is_kept = False
+        for session in kept:
+            session.is_kept = True
+        return kept
+
     async def finish(self) -> None:
-        """The process ends: all that is being stored is, and no file stays.
+        """The process ends: all that is being stored is, and no file stays but for those who may
+        come back to another process: their sessions are put away, and what is done for them ends.
 
         Who has not left is with another worker by now, with these files. If it had to go before it
         was at rest, what is under way ends here; the client hears it all the same. Once there is no
@@ -431,18 +466,33 @@ class SessionStore:
                 session.stop()
             for session in self:
                 await session.at_rest()
+            self._keep(self._away.values())
             raise
 
     async def _let_finish(self) -> None:
+        for session in self._away.values():
+            session.stop()
+        self._keep(self._away.values())
         for session in self:
             await session.stored()  # first of all: there may be no time for the rest
         for session in self:
-            if session.is_connected:
+            if session.is_connected or session.id in self._away:
                 await session.at_rest()
+        self._keep(self._away.values())
+        for session in self:
             await _leave_servers(session)
             await session.stored()
-            if not session.is_connected:
+            if not session.is_connected and not session.is_kept:
                 await self._runtime.files.remove(session)
+
+
+async def _any_at_rest(sessions: list[Session]) -> None:
+    tasks = [asyncio.get_running_loop().create_task(session.at_rest()) for session in sessions]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def _leave_servers(session: Session) -> None:

@@ -130,17 +130,38 @@ def _connect_handler(runtime: Runtime) -> Callable[..., Any]:
         missing = [k for k in runtime.config.project.user_env or () if k not in fields["user_env"]]
         if missing:
             raise exceptions.ConnectionRefusedError(f"Missing user environment: {missing[0]}")
-        session = Session(
-            sid=sid, user=user, token=token, environ=environ, runtime=runtime, **fields
-        )
         saved = await runtime.server.get_session(sid)
+
+        def begin() -> Session:
+            return Session(
+                sid=sid, user=user, token=token, environ=environ, runtime=runtime, **fields
+            )
+
+        session = begin()
         if saved:  # it comes from another worker
             from .moving import unpack
 
             unpack(session, saved)
+        elif not _take(session):
+            session = begin()
         runtime.sessions.add(session)
 
     return connect
+
+
+def _take(session: Session) -> bool:
+    """Make it the session that a worker put away, if one did. False: it is of no use."""
+    saved = session.runtime.away.take(session)
+    if saved is None:
+        return True
+    from .moving import unpack
+
+    try:
+        unpack(session, saved)
+    except Exception as error:
+        logger.warning("a session that was put away cannot be restored: %s", error)
+        return False
+    return True
 
 
 def read_auth(auth: Any) -> dict[str, Any]:
