@@ -459,6 +459,20 @@ static int on_stop(clr_wlink_t *link, const clr_frame_t *frame)
     return 0;
 }
 
+static int on_clear(clr_wlink_t *link, const clr_frame_t *frame)
+{
+    if (frame->payload.n > 0)
+        return CLR_EPROTO;
+    if (link->on_clear && link->on_clear != Py_None) {
+        PyObject *done =
+            PyObject_CallFunction(link->on_clear, "K", (unsigned long long)frame->stream);
+        if (!done)
+            clr_report(link, "on_clear failed");
+        Py_XDECREF(done);
+    }
+    return 0;
+}
+
 int clr_incoming_frame(clr_wlink_t *link, const clr_frame_t *frame)
 {
     switch (frame->type) {
@@ -503,6 +517,8 @@ int clr_incoming_frame(clr_wlink_t *link, const clr_frame_t *frame)
         return clr_acks_on_state(link, frame);
     case CLR_FRAME_STOP:
         return on_stop(link, frame);
+    case CLR_FRAME_CLEAR:
+        return on_clear(link, frame);
     case CLR_FRAME_REFRESH:
         return clr_refresh_frame(link, frame);
     default:

@@ -72,6 +72,7 @@ typedef struct clr_wlink {
     PyObject *config;
     PyObject *on_stop;
     PyObject *on_down;
+    PyObject *on_clear;
     PyObject *on_refresh;
     PyObject *waiters; /* list of futures of senders that wait for the low mark */
 

@@ -42,6 +42,7 @@ static PyObject *link_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     clr_map_init(&link->sessions, link->seed);
     link->on_stop = Py_NewRef(Py_None);
     link->on_down = Py_NewRef(Py_None);
+    link->on_clear = Py_NewRef(Py_None);
     link->on_refresh = Py_NewRef(Py_None);
     link->config = Py_NewRef(Py_None);
     return (PyObject *)link;
@@ -60,6 +61,7 @@ static int link_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(link->config);
     Py_VISIT(link->on_stop);
     Py_VISIT(link->on_down);
+    Py_VISIT(link->on_clear);
     Py_VISIT(link->on_refresh);
     Py_VISIT(link->waiters);
     for (size_t i = 0; i < link->host_count; i++)
@@ -81,6 +83,7 @@ static int link_clear(PyObject *self)
     Py_CLEAR(link->config);
     Py_CLEAR(link->on_stop);
     Py_CLEAR(link->on_down);
+    Py_CLEAR(link->on_clear);
     Py_CLEAR(link->on_refresh);
     for (size_t i = 0; i < link->host_count; i++) {
         clr_app_t *app = link->hosts[i]->app;
@@ -385,6 +388,19 @@ static PyObject *link_failed(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *link_cleared(PyObject *self, PyObject *number)
+{
+    clr_wlink_t *link = link_of(self);
+    unsigned long long stream = PyLong_AsUnsignedLongLong(number);
+    if (stream == (unsigned long long)-1 && PyErr_Occurred())
+        return NULL;
+    if (!link->closed) {
+        clr_frame_end(&link->out, clr_frame_begin(&link->out, CLR_FRAME_CLEARED, 0, stream));
+        clr_wlink_sent(link);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *link_stopped(PyObject *self, PyObject *unused)
 {
     (void)unused;
@@ -530,6 +546,7 @@ static PyMethodDef link_methods[] = {
     {"application", link_application, METH_VARARGS, "application(app, state, about)"},
     {"ready", link_ready, METH_NOARGS, "The app is loaded."},
     {"failed", link_failed, METH_VARARGS, "failed(kind, text)"},
+    {"cleared", link_cleared, METH_O, "cleared(number): the answer to on_clear."},
     {"stopped", link_stopped, METH_NOARGS, "Everything is finished."},
     {"log", link_log, METH_VARARGS, "log(level, module, text)"},
     {"flush", link_flush, METH_NOARGS, "Write what the kernel takes; the bytes left."},
@@ -555,6 +572,7 @@ static PyMemberDef link_members[] = {
     {"config", T_OBJECT, offsetof(clr_wlink_t, config), READONLY, NULL},
     {"on_stop", T_OBJECT, offsetof(clr_wlink_t, on_stop), 0, NULL},
     {"on_down", T_OBJECT, offsetof(clr_wlink_t, on_down), 0, NULL},
+    {"on_clear", T_OBJECT, offsetof(clr_wlink_t, on_clear), 0, NULL},
     {"on_refresh", T_OBJECT, offsetof(clr_wlink_t, on_refresh), 0, NULL},
     {"closed", T_BOOL, offsetof(clr_wlink_t, closed), READONLY, NULL},
     {0},

@@ -63,6 +63,9 @@
       "the client is another worker's now; no handler is told. Stream as for MOVE")                \
     X(28, HTTP_PIECE, G, "u32 at, u32 length",                                                     \
       "HTTP_BODY whose bytes lie in the arena (link/arena.h): copy and count them")                \
+    X(29, CLEAR, G, "",                                                                            \
+      "it retires and has no client: put away what is kept for those who may return; answer "      \
+      "CLEARED with the same stream, a number")                                                    \
     X(32, REFRESH, G, "u32 number", "files of the app were saved: load it anew; answer REFRESHED") \
     X(64, HELLO, W, "u32 version, u32 pid, str python, str clrun", "first frame of a worker")      \
     X(65, SERVER, W, "u16 server, json",                                                           \
@@ -117,6 +120,7 @@
     X(103, SIO_NEXT, W, "", "the handler of what came with TURN has ended: the next may come")     \
     X(104, SIO_TOKEN, W, "u32 from, u32 to, json",                                                 \
       "an event; json[from, to) may be appended to the event before, if only that differs")        \
+    X(105, CLEARED, W, "", "answers CLEAR: another worker finds what was kept here")               \
     X(106, BLOCKED, W, "u8 blocked, u32 ms, str handler, str place, str stack",                    \
       "watchdog: 1: the loop has not turned for so long, and why; 0: it turns again, after ms")    \
     X(107, STATS, W, "u32 lag, u32 handlers",                                                      \

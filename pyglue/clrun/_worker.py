@@ -109,10 +109,12 @@ class Worker:
         self.preloaded = preloaded  # the app's module, if it is loaded already
         self.status = 0
         self.starting: asyncio.Task[None] | None = None  # starts the app, while it does
+        self.clearing: set[asyncio.Task[None]] = set()  # tasks of clear()
         self.stopping: asyncio.Task[None] | None = None  # ends everything
         self.lifespan: Lifespan | None = None  # of the ASGI application, if there is one
         self.refresher: Refresher | None = None  # under --watch
         link.on_stop = self.stop
+        link.on_clear = self.clear
         link.on_down = self.on_down
 
     def run(self) -> int:
@@ -300,6 +302,28 @@ class Worker:
         if self.stopping is None:
             self.link.drain()
             self.stopping = self.loop.create_task(self._finish(grace_ms / 1000))
+
+    def clear(self, number: int) -> None:
+        """No client is left, and a new worker serves: it shall find what is kept for those who
+        come back."""
+        if "clrun.chat.runtime" not in sys.modules:
+            self.link.cleared(number)
+            return
+        task = self.loop.create_task(self._put_away(number), name="clrun-clear")
+        self.clearing.add(task)
+        task.add_done_callback(self.clearing.discard)
+
+    async def _put_away(self, number: int) -> None:
+        import asyncio
+
+        from .chat.runtime import current
+
+        try:
+            while tasks := self.link.tasks():  # of clients that have just gone
+                await asyncio.wait(tasks)
+            await current().put_away()
+        finally:
+            self.link.cleared(number)
 
     def on_down(self, reason: str | None) -> None:
         """The gateway is gone; nobody is left to be told anything."""

@@ -262,20 +262,20 @@ static void unset_idle(clr_affinity_t *a, clr_affinity_key_t *key)
     a->idle_count--;
 }
 
-/* Its worker, if that may have more; one that retires may have more requests, and no clients. */
-static clr_worker_t *worker_of(const clr_affinity_t *a, clr_str_t text, bool for_request)
+/* Its worker, if that is ready, or may be one that retires. */
+static clr_worker_t *worker_of(const clr_affinity_t *a, clr_str_t text, bool may_retire)
 {
     const clr_affinity_key_t *key = clr_map_get(&a->map, text);
     clr_worker_t *w = key && !is_expired(a, key) ? clr_dispatch_worker(a->gw, key->serial) : NULL;
     clr_worker_state_t state = w ? clr_worker_state(w) : CLR_WORKER_GONE;
-    bool takes = state == CLR_WORKER_READY || (for_request && state == CLR_WORKER_RETIRING);
+    bool takes = state == CLR_WORKER_READY || (may_retire && state == CLR_WORKER_RETIRING);
     return takes ? w : NULL;
 }
 
-static clr_worker_t *first_worker(const clr_affinity_t *a, const found_t *f, bool for_request)
+static clr_worker_t *first_worker(const clr_affinity_t *a, const found_t *f, bool may_retire)
 {
     for (size_t i = 0; i < f->count; i++) {
-        clr_worker_t *w = worker_of(a, found_at(a, f, i), for_request);
+        clr_worker_t *w = worker_of(a, found_at(a, f, i), may_retire);
         if (w)
             return w;
     }
@@ -316,6 +316,8 @@ clr_worker_t *clr_affinity_choose(const clr_eio_session_t *s)
         found_t f;
         find_in_session(a, s, &f);
         w = first_worker(a, &f, false);
+        if (!w && !s->worker && !s->moved)
+            w = first_worker(a, &f, true);
     }
     return w ? w : clr_dispatch_choose(s->server->gw);
 }

@@ -3,8 +3,9 @@
  *
  * A key is a value that a client gives: in the auth object of its Socket.IO CONNECT, in the query,
  * in a cookie or in a header. It is the same key wherever it stands, so that the requests of a page
- * find the worker that has its socket. A key is a worker's as long as a session holds it, and some
- * minutes beyond.
+ * find the worker that has its socket. A key is a worker's as long as a session holds it, and an
+ * hour beyond. A client that comes back goes to its worker even if that retires, and moves on from
+ * there with what was kept for it.
  *
  * Threads:  the loop's.
  * Lifetime: clr_affinity_new() … clr_affinity_free(). Sessions hold their keys until
@@ -22,7 +23,7 @@ struct clr_eio_session;
 
 /* Keys that no session holds: how many, and for how long, in ms. */
 #define CLR_AFFINITY_IDLE_MAX 65536
-#define CLR_AFFINITY_IDLE_MS  (5 * 60 * 1000)
+#define CLR_AFFINITY_IDLE_MS  (60 * 60 * 1000) /* as a chat waits for its page by default */
 
 /* Where keys are looked for, in this order. Names are views into the text that was parsed. */
 typedef struct clr_affinity_keys {
@@ -43,8 +44,8 @@ typedef struct clr_affinity clr_affinity_t;
 clr_affinity_t *clr_affinity_new(clr_gateway_t *gw, const clr_affinity_keys_t *keys);
 void clr_affinity_free(clr_affinity_t *a);
 
-/* The ready worker that a key of the session belongs to, else the one with the fewest sessions;
- * NULL when none is ready. */
+/* The ready worker that a key of the session belongs to, else for a new session the retiring one,
+ * else the ready one with the fewest sessions; NULL when there is none. */
 clr_worker_t *clr_affinity_choose(const struct clr_eio_session *s);
 
 /* The session's keys are its worker's from now on. */

@@ -22,7 +22,7 @@ typedef enum clr_worker_state {
     CLR_WORKER_LOADING,  /* connected, app not loaded */
     CLR_WORKER_STANDBY,  /* loaded; takes nothing until clr_worker_enlist() */
     CLR_WORKER_READY,    /* takes sockets */
-    CLR_WORKER_RETIRING, /* serves what it has, until that has moved; gets nothing new */
+    CLR_WORKER_RETIRING, /* serves what it has, and who comes back to it, until that has moved */
     CLR_WORKER_STOPPING, /* STOP was sent */
     CLR_WORKER_GONE,
 } clr_worker_state_t;
@@ -52,14 +52,22 @@ void clr_worker_stand_by(clr_worker_t *w);
 /* Ends that: it takes clients and requests as soon as it is ready. */
 void clr_worker_enlist(clr_worker_t *w);
 
-/* A worker that is ready gets no new clients and requests, and each of its clients moves to another
- * one when it is idle (migrate.h); at once if one is ready, else as soon as one is. */
+/* A worker that is ready gets no new clients and requests but those that belong to it, and each of
+ * its clients moves to another one when it is idle (migrate.h); at once if one is ready, else as
+ * soon as one is. */
 void clr_worker_retire(clr_worker_t *w);
 
 /* Moves the clients that it still has now, whatever is under way for them: it is retiring, so that
  * none may come back to it. Its WebSockets, which cannot move, are closed so that their clients
  * come again. */
 void clr_worker_move_all(clr_worker_t *w);
+
+/* Asks one that retires, and has no clients, to put away what it keeps for those who may come back;
+ * again when there were clients since. Until it has, they come back to it (affinity.h). */
+void clr_worker_clear(clr_worker_t *w);
+
+/* It has, or is no worker that retires. */
+bool clr_worker_is_clear(const clr_worker_t *w);
 
 /* Asks for a graceful end: queued frames first, then STOP. */
 void clr_worker_stop(clr_worker_t *w, uint32_t grace_ms);

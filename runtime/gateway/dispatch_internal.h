@@ -36,6 +36,9 @@ struct clr_worker {
     clr_timer_t recheck;
     clr_list_t requests; /* clr_app_request_t.node_ */
     uint32_t request_count;
+    uint64_t clears;   /* how often it was asked */
+    bool clear_asked;  /* since it had a client */
+    bool is_clear;     /* and has answered */
     uint64_t asked_ms; /* since when it owes credit, or last gave some back */
     bool has_app;
     bool has_served;    /* its folders count */

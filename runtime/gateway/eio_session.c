@@ -12,6 +12,7 @@
 #include "gateway/eio_held.h"
 #include "gateway/eio_polling.h"
 #include "gateway/eio_websocket.h"
+#include "gateway/migrate.h"
 
 #define LOG "eio"
 
@@ -289,10 +290,13 @@ void clr_eio_session_place(clr_eio_session_t *s)
     if (s->worker)
         return;
     clr_worker_t *w = clr_affinity_choose(s);
-    if (w)
-        clr_eio_session_assign(s, w);
-    else
+    if (!w) {
         clr_dispatch_wait(s->server->gw, &s->node_);
+        return;
+    }
+    clr_eio_session_assign(s, w);
+    if (s->worker == w && clr_worker_state(w) == CLR_WORKER_RETIRING)
+        clr_session_move(s, NULL);
 }
 
 void clr_eio_session_assign(clr_eio_session_t *s, clr_worker_t *w)

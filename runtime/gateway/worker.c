@@ -206,6 +206,14 @@ static int on_log(const clr_frame_t *frame)
     return 0;
 }
 
+static int on_cleared(clr_worker_t *w, const clr_frame_t *frame)
+{
+    if (frame->payload.n > 0 || frame->stream == 0 || frame->stream > w->clears)
+        return CLR_EPROTO;
+    w->is_clear = w->clear_asked && frame->stream == w->clears;
+    return 0;
+}
+
 static int on_stopped(clr_worker_t *w)
 {
     if (w->ops->on_stopped)
@@ -260,6 +268,8 @@ static int on_frame(const clr_frame_t *frame, void *ctx)
         return on_credit(w, frame);
     case CLR_FRAME_LOG:
         return on_log(frame);
+    case CLR_FRAME_CLEARED:
+        return on_cleared(w, frame);
     case CLR_FRAME_STOPPED:
         return frame->payload.n == 0 ? on_stopped(w) : CLR_EPROTO;
     default:
@@ -409,6 +419,20 @@ void clr_worker_move_all(clr_worker_t *w)
     clr_app_end_websockets(&w->requests);
 }
 
+void clr_worker_clear(clr_worker_t *w)
+{
+    if (w->state != CLR_WORKER_RETIRING || w->session_count > 0 || w->clear_asked)
+        return;
+    w->clear_asked = true;
+    clr_worker_begin(w, CLR_FRAME_CLEAR, 0, ++w->clears);
+    clr_worker_end(w);
+}
+
+bool clr_worker_is_clear(const clr_worker_t *w)
+{
+    return w->state != CLR_WORKER_RETIRING || w->is_clear;
+}
+
 void clr_worker_stop(clr_worker_t *w, uint32_t grace_ms)
 {
     if (w->state == CLR_WORKER_GONE || w->state == CLR_WORKER_STOPPING)
@@ -483,6 +507,7 @@ void clr_worker_add_session(clr_worker_t *w, clr_list_t *session, bool is_new)
     clr_list_push_back(&w->sessions, session);
     w->session_count++;
     w->served += is_new;
+    w->clear_asked = w->is_clear = false;
 }
 
 void clr_worker_remove_session(clr_worker_t *w, clr_list_t *session)

@@ -169,9 +169,13 @@ static void check_drained(clr_process_t *p)
     clr_loop_t *loop = p->gw->loop;
     uint32_t sessions = clr_worker_sessions(p->worker);
     uint32_t requests = clr_worker_requests(p->worker);
-    if (sessions + requests > 0 && clr_loop_now(loop) < p->drain_until_ms) {
-        clr_loop_timer_start(loop, &p->timer, DRAIN_CHECK_MS);
-        return;
+    if (clr_loop_now(loop) < p->drain_until_ms) {
+        if (sessions + requests == 0)
+            clr_worker_clear(p->worker);
+        if (sessions + requests > 0 || !clr_worker_is_clear(p->worker)) {
+            clr_loop_timer_start(loop, &p->timer, DRAIN_CHECK_MS);
+            return;
+        }
     }
     if (sessions + requests > 0)
         clr_log_info(LOG,

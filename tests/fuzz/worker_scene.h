@@ -138,6 +138,9 @@ static void answer(fake_t *f, const clr_frame_t *frame)
     case CLR_FRAME_MOVE:
         say_number(f, CLR_FRAME_IDLE, frame->stream, 1, 1);
         break;
+    case CLR_FRAME_CLEAR:
+        say(f, CLR_FRAME_CLEARED, frame->stream);
+        break;
     case CLR_FRAME_REFRESH:
         answer_refresh(f, frame);
         break;

@@ -335,21 +335,6 @@ async def test_what_a_handler_says_that_is_cut_short_by_a_deploy_is_heard_and_ke
         assert said(thread)[-3:] == ["insist", "begun", "cut short"]
 
 
-async def test_a_page_that_was_away_in_a_deploy_resumes_its_conversation(server):
-    async with user(server, "ada") as ada:
-        async with ada.page() as page:
-            await answered(page, "one", "1: one")
-            id = await thread_of(page)
-        server.signal(signal.SIGHUP)
-        await server.logged("SIGHUP: done", 30)
-        async with ada.page(thread_id=id, session_id=page.session_id) as page:
-            await page.until(lambda: page.told("resume_thread"))
-            await answered(page, "two", "2: two")
-        thread = await ada.until_stored(id, "2: two")
-        assert said(thread) == ["welcome", "one", "1: one", "two", "2: two"]
-        assert (await ada.threads())[0] == [(id, "one")]
-
-
 async def test_workers_begin_at_once_and_share_what_is_stored(start):
     server = start("--workers", "4")
     async with contextlib.AsyncExitStack() as stack:
