@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 
@@ -9,9 +10,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
+    from types import CodeType
 
     from _clrun import Link
 
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _FRAMES_MAX = 100
 _SOURCES_MAX = 20  # of the innermost frames the line itself is read, which may take its time
 
@@ -37,6 +40,8 @@ class Describer:
         task = asyncio.current_task(self._loop)
         if task is not None:
             coro = task.get_coro()
+            if _is_ours(getattr(coro, "cr_code", None)):
+                return task.get_name()
             return f"the task {task.get_name()} of {getattr(coro, '__qualname__', coro)}()"
         return ""
 
@@ -54,6 +59,10 @@ class Describer:
                 if source := source.strip():
                     yield f"    {source}"
             frame = frame.f_back
+
+
+def _is_ours(code: CodeType | None) -> bool:
+    return code is not None and code.co_filename.startswith(_OURS)
 
 
 def _encode(text: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import textwrap
 import uuid
 
@@ -265,3 +266,29 @@ async def test_an_app_that_was_written_for_chainlit(clrun, tmp_path):
         await one.until_text("welcome")
         await one.say("ab")
         await one.until_text("abab")
+
+
+async def test_a_page_sees_that_a_callback_works_though_it_blocks(clrun, tmp_path):
+    """And the log names the callback."""
+    app = tmp_path / "app.py"
+    app.write_text(
+        textwrap.dedent(
+            """
+            import clrun as cl
+
+            @cl.on_message
+            async def main(message: cl.Message):
+                with open("gate") as gate:
+                    await cl.Message(gate.read()).send()
+            """
+        )
+    )
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    server = clrun(app, cwd=tmp_path)
+    async with page(server) as one:
+        await one.say("x")
+        await one.until(lambda: one.told("task_start"))
+        await server.logged("has been blocked .*: on_message, client .*, at .*app.py:6$", 20)
+        await asyncio.to_thread(gate.write_text, "open")
+        await one.until_text("open")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from clrun import _registry
+
 from .errors import log_exception
 
 TYPE_CHECKING = False
@@ -236,6 +238,9 @@ class Emitter(BaseEmitter):
     async def begin_work(self) -> None:
         self.session.busy += 1
         await self.task_start()
+        link = _registry._state.link
+        if link is not None and self.session.busy == 1:
+            link.flush()  # the page shows that it works even if what follows keeps the loop
 
     async def end_work(self) -> None:
         self.session.busy -= 1

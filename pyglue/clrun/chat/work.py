@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -52,6 +53,7 @@ async def call(session: Session, name: str, *args: Any, as_work: bool = True) ->
     if not callbacks.has(name):
         return None
     enter(session)
+    _name_task(session, name)
     async with told_errors(session, name):
         if not as_work:
             return await callbacks.call(name, *args)
@@ -66,10 +68,18 @@ async def call_in_run(
     callbacks = session.runtime.callbacks
     if not callbacks.has(name):
         return
+    _name_task(session, name)
     async with told_errors(session, name):
         async with Step(name=name, type="run", parent_id=parent_id) as run:
             run.input = {} if input is None else input
             await callbacks.call(name, *args)
+
+
+def _name_task(session: Session, name: str) -> None:
+    """What the log says is at work when it blocks."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.set_name(name if session.sid is None else f"{name}, client {session.sid}")
 
 
 async def run_action(session: Session, data: Any) -> tuple[bool, Any]:
@@ -88,6 +98,7 @@ async def run_action(session: Session, data: Any) -> tuple[bool, Any]:
 
     async def act() -> Any:
         enter(session)
+        _name_task(session, f"the action {action.name!r}")
         await first_interaction(session, action.name)
         async with told_errors(session, f"the callback of the action {action.name!r}"):
             return await callback(action)
