@@ -10,19 +10,7 @@ import { useText } from './i18n';
 import { Drawer, IconButton } from './kit';
 import { go, useRoute } from './route';
 import { Threads } from './threads';
-
-const WIDE = '(min-width: 56rem)';
-
-function useWide(): boolean {
-  const [wide, setWide] = useState(() => window.matchMedia(WIDE).matches);
-  useEffect(() => {
-    const query = window.matchMedia(WIDE);
-    const listener = () => setWide(query.matches);
-    query.addEventListener('change', listener);
-    return () => query.removeEventListener('change', listener);
-  }, []);
-  return wide;
-}
+import { useWide } from './wide';
 
 export function Shell({ children }: { children: ReactNode }) {
   const t = useText();

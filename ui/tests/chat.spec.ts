@@ -265,6 +265,9 @@ test.describe('on a phone', () => {
       await say(page, script);
       await answer(page);
       if (script === 'elements') {
+        // It would cover what it belongs to.
+        await expect(page.getByRole('complementary')).toBeHidden();
+        await page.locator('.body').getByRole('link', { name: 'Notes' }).click();
         await expect(page.getByRole('complementary')).toBeVisible();
         await shot(page, 'phone-side');
         await page.getByRole('complementary').getByRole('button', { name: 'Close' }).click();

@@ -18,6 +18,7 @@ import { useText } from '../i18n';
 import { IconButton } from '../kit';
 import { ENDPOINT, go } from '../route';
 import { toast } from '../toast';
+import { isWide } from '../wide';
 import { ConnectionBanner, RefreshNotice } from './Banner';
 import { useBridge } from './bridge';
 import { Composer } from './Composer';
@@ -31,7 +32,10 @@ import { TaskList } from './TaskList';
 import { useChatValue } from './value';
 import { Welcome } from './Welcome';
 
-/** Side elements open the panel as they come, and close it as the last of them goes. */
+/**
+ * Side elements open the panel as they come, and close it as the last of them goes. Where the panel would cover the
+ * chat they wait to be asked for.
+ */
 function useSideElements() {
   const elements = useRecoilValue(elementState);
   const [side, setSide] = useRecoilState(sideViewState);
@@ -41,7 +45,9 @@ function useSideElements() {
     const key = beside.map((element) => element.id).join();
     if (key === shown.current) return;
     shown.current = key;
-    setSide(beside.length ? { title: beside.at(-1)!.name, elements: [beside.at(-1)!] } : undefined);
+    const last = beside.at(-1);
+    if (last?.name && !isWide()) return;
+    setSide(last && { title: last.name, elements: [last] });
   }, [elements, setSide]);
   return { side, close: () => setSide(undefined) };
 }
