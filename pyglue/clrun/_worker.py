@@ -245,8 +245,9 @@ class Worker:
             self._fail(
                 ERROR,
                 f"{self.config['app']} has nothing to serve: neither an ASGI application called"
-                f" {_asgi.DEFAULT_NAME!r} nor a server. Make one with clrun.AsyncServer() or"
-                " clrun.EngineServer(), or use the ready one: from clrun import sio",
+                f" {_asgi.DEFAULT_NAME!r} nor a server nor a chat. Make a server with clrun.AsyncServer()"
+                " or clrun.EngineServer(), or use the ready one: from clrun import sio. A chat begins"
+                " with import clrun as cl and a function below @cl.on_message",
             )
             return
         self.link.start(self.loop)
@@ -398,6 +399,8 @@ def describe(error: BaseException) -> str:
     """The text of an exception as Python prints it, without the frames of clrun and importlib."""
     import traceback
 
+    if getattr(error, "says_all", False):
+        return str(error)
     try:
         report = traceback.TracebackException.from_exception(error)
     except Exception as fault:  # of looking for a line of source, under a name that is no file's

@@ -26,6 +26,8 @@ MOST_PROFILES = 1000
 class ConfigError(ValueError):
     """The configuration cannot be used. The text names file, key and reason."""
 
+    says_all = True  # where the app's code asked for it does not matter
+
 
 @dataclass
 class ProjectSettings:
@@ -277,13 +279,25 @@ def _fill(settings: Any, table: Any, where: str) -> None:
     hints = typing.get_type_hints(type(settings))
     for key, value in table.items():
         if key not in hints:
-            logger.warning("%s: unknown key %r", where, key)
+            from difflib import get_close_matches
+
+            like = get_close_matches(key, hints, 1)
+            hint = f"; did you mean {like[0]!r}?" if like else ""
+            logger.warning("%s: unknown key %r%s", where, key, hint)
             continue
         setattr(
             settings, key, _checked(hints[key], value, getattr(settings, key), f"{where}.{key}")
         )
         if key in CHOICES and value not in CHOICES[key]:
             raise ConfigError(f"{where}.{key} is one of {', '.join(CHOICES[key])}, not {value!r}")
+
+
+_WORDS = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+}
 
 
 def _checked(hint: Any, value: Any, present: Any, where: str) -> Any:
@@ -294,8 +308,23 @@ def _checked(hint: Any, value: Any, present: Any, where: str) -> Any:
         _fill(inner, value, where)
         return inner
     if not any(_is_a(one, value) for one in _alternatives(hint)):
-        raise ConfigError(f"{where} cannot be {value!r:.100}")
+        raise ConfigError(f"{where} has to be {_kinds(hint)}, not {value!r:.100}")
     return value
+
+
+def _kinds(hint: Any) -> str:
+    """What a field takes, in words."""
+    words = (_word(one) for one in _alternatives(hint) if one is not types.NoneType)
+    return " or ".join(dict.fromkeys(words))
+
+
+def _word(hint: Any) -> str:
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is list:
+        return "a list of texts" if parts == (str,) else "a list"
+    if origin is dict and typing.get_origin(parts[1]) is list:
+        return "a table of lists"
+    return _WORDS.get(hint, "a table")
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

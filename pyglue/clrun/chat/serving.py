@@ -28,7 +28,8 @@ def application(inner: Any, ui: str | None = None) -> Any:
 
     why = callbacks.fault() or fault(callbacks.wants_login)
     if why is None and not callbacks.has("data_layer"):
-        why = data_fault(callbacks.wants_login or bool(env("CUSTOM_AUTH")))
+        wants_login = callbacks.wants_login or bool(env("CUSTOM_AUTH"))
+        why = data_fault(wants_login, runtime.loaded_config().root)
     if why is not None:
         raise ChatError(why)
     try:

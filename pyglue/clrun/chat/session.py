@@ -12,7 +12,7 @@ import uuid
 from typing import Any
 
 from .emitter import BaseEmitter, Emitter
-from .errors import log_exception, logger
+from .errors import log_exception, log_refusal, logger
 from .lane import Lane
 from .replay import KEPT_SECONDS, Replay
 from .user_session import RESERVED, refresh
@@ -508,7 +508,7 @@ def _language(environ: dict[str, Any]) -> str:
 
 
 def _on_store_error(error: BaseException) -> None:
-    log_exception("while storing", error)
+    log_refusal("storing", error)
 
 
 def _is_json(value: Any) -> bool:

@@ -87,13 +87,13 @@ def test_clrun_toml_comes_before_the_other(load):
     [
         ("[UI", "clrun.toml: "),
         ('UI = "x"', "UI is a table"),
-        ("[UI]\nname = 5", "UI.name cannot be 5"),
+        ("[UI]\nname = 5", "UI.name has to be a text, not 5"),
         ('[UI]\ncot = "loud"', "UI.cot is one of full, tool_call, hidden"),
-        ("[project]\nsession_timeout = true", "session_timeout cannot be True"),
-        ("[project]\nallow_origins = [5]", "allow_origins cannot be"),
-        ('[features.spontaneous_file_upload]\nmax_size_mb = "5"', "max_size_mb cannot be '5'"),
-        ('[features.spontaneous_file_upload.accept]\n"image/*" = "png"', "accept cannot be"),
-        ("[features]\naudio = 5", "audio cannot be 5"),
+        ("[project]\nsession_timeout = true", "session_timeout has to be a whole number, not True"),
+        ("[project]\nallow_origins = [5]", "allow_origins has to be a list of texts, not"),
+        ('[features.spontaneous_file_upload]\nmax_size_mb = "5"', "max_size_mb has to be a number, not '5'"),
+        ('[features.spontaneous_file_upload.accept]\n"image/*" = "png"', "accept has to be a list of texts or a table of lists, not"),
+        ("[features]\naudio = 5", "audio has to be a table, not 5"),
     ],
 )
 def test_what_cannot_be_is_named(load, text, why):
@@ -106,7 +106,7 @@ def test_what_cannot_be_is_named(load, text, why):
 
 def test_unknown_keys_are_warned_of(load, caplog):
     load("[UI]\nnme = 5\n[more]\nx = 1\n")
-    assert "'nme'" in caplog.text and "[more]" in caplog.text
+    assert "'nme'; did you mean 'name'?" in caplog.text and "[more]" in caplog.text
 
 
 def test_accept_may_be_a_table_of_extensions(load):

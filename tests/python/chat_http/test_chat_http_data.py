@@ -1,6 +1,7 @@
 """The built-in data layer behind the chat's routes: when it is on, and who may read what."""
 
 import asyncio
+import os
 import sys
 
 import pytest
@@ -38,6 +39,30 @@ def stored(chat):
 def test_without_users_nothing_is_stored(chat):
     assert chat.runtime.data_layer is None
     assert chat.get("/project/settings").json()["dataPersistence"] is False
+
+
+def fault_in(folder):
+    from clrun.chat.data import fault
+
+    return fault(True, str(folder))
+
+
+def test_a_place_that_does_not_exist_yet_is_as_good_as_any(tmp_path):
+    assert fault_in(tmp_path) is None
+    assert fault_in(tmp_path / "to" / "be" / "made") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_below_a_file_is_a_fault_at_the_start(tmp_path):
+    (tmp_path / ".clrun").write_text("no folder")
+    why = fault_in(tmp_path)
+    assert f"but {tmp_path}/.clrun is no folder" in why and "CLRUN_DATABASE_URL" in why
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_of_others_is_a_fault_at_the_start(tmp_path):
+    tmp_path.chmod(0o500)
+    assert f"but {tmp_path} is not this user's to write" in fault_in(tmp_path)
 
 
 def test_with_users_conversations_are_stored_below_the_app(chat, stored):

@@ -37,10 +37,19 @@ def get_data_layer() -> Any:
     return current().data_layer
 
 
-def fault(wants_login: bool) -> str | None:
-    """What is wrong with the database that the environment names, None if nothing is."""
+def fault(wants_login: bool, root: str) -> str | None:
+    """What is wrong with the database that the environment names, None if nothing is.
+
+    root: the app's folder.
+    """
     variable, url = _configured(wants_login)
-    return None if url == "none" else _fault_of(variable, url)
+    if url == "none":
+        return None
+    why = _fault_of(variable, url)
+    kind, rest = _split(url)
+    if why is None and kind == "sqlite":
+        why = _unwritable(os.path.join(root, rest))
+    return why
 
 
 def built_in(runtime: Runtime) -> Any:
@@ -116,6 +125,28 @@ def _fault_of(variable: str, url: str) -> str | None:
         f"{variable}: there is no built-in data layer for {kind!r}, only sqlite:///FILE,"
         f" postgresql://USER:PASSWORD@HOST/DATABASE and none; {_OWN}"
     )
+
+
+def _unwritable(path: str) -> str | None:
+    """Why there can be no database, None if nothing is known that speaks against it."""
+    for place in (path, os.path.dirname(path)):
+        while not os.path.lexists(place) and place != os.path.dirname(place):
+            place = os.path.dirname(place)  # folders are made
+        if not os.access(place, os.W_OK):
+            why = "is read-only" if _is_read_only(place) else "is not this user's to write"
+        elif place != path and not os.path.isdir(place):
+            why = "is no folder"
+        else:
+            continue
+        return (
+            f"conversations of users are kept in {path}, but {place} {why}; CLRUN_DATABASE_URL names"
+            " another place, such as sqlite:////var/lib/app/chat.db, or none to keep none"
+        )
+    return None
+
+
+def _is_read_only(place: str) -> bool:
+    return bool(os.statvfs(place).f_flag & os.ST_RDONLY)
 
 
 def _is_there(package: str) -> bool:

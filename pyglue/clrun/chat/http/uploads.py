@@ -9,7 +9,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ..errors import log_exception
+from ..errors import log_refusal
 from .common import JSON, ChatRequest, invalid
 from .forms import Part, read_parts
 from .responses import download
@@ -90,7 +90,7 @@ async def upload(request: ChatRequest) -> Response:
                     raise HTTPException(400, "File size too large")
                 await file.write(event)
     except OSError as error:
-        log_exception("storing an upload", error)
+        log_refusal("storing an upload", error)
         raise HTTPException(500, "The file cannot be stored") from None
     finally:
         if file is not None:
