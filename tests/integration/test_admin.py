@@ -154,11 +154,11 @@ async def test_a_unix_socket_serves_as_well(clrun, tmp_path):
 
 
 async def test_it_answers_until_the_last_client_is_gone(clrun):
-    server = clrun("slow", "--admin", "127.0.0.1:0", stop_within=20)
+    server = clrun("slow", "--admin", "127.0.0.1:0", "--graceful-timeout", "3s", stop_within=20)
     admin = Admin(server)
     async with Client(server.url) as client:
         await client.connect()
-        task = asyncio.create_task(client.call("sleep", 1))
+        task = asyncio.create_task(client.call("sleep", 600))
         await admin.until(1, "clrun_events_received_total")
         server.signal(signal.SIGINT)
         async with asyncio.timeout(scaled(5)):
