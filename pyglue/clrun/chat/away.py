@@ -60,18 +60,21 @@ class AwayStore:
         """
         kept: list[Session] = []
         left_behind = 0
-        room, size = -1, 0
+        size = 0
+        present: set[str] | None = None
         for session in sessions:
             if not _keeps(session.config):
                 continue
             try:
-                if room < 0:
-                    room = MOST_FILES - self._open_folder()
-                data = _packed(session) if len(kept) < room and size < MOST_BYTES else b""
+                if present is None:
+                    present = self._open_folder()
+                room = len(kept) + len(present) < MOST_FILES and size < MOST_BYTES
+                data = _packed(session) if room else b""
                 if not data:
                     left_behind += 1
                     continue
-                self._write(_name_of(session), data, session.left)
+                name = _name_of(session)
+                self._write(name, data, session.left, name in present)
             except OSError as error:
                 logger.warning("sessions of pages that are away are not kept: %s", error)
                 break
@@ -87,8 +90,8 @@ class AwayStore:
             )
         return kept
 
-    def _open_folder(self) -> int:
-        """Make it ours alone. Returns how many files are in it. OSError."""
+    def _open_folder(self) -> set[str]:
+        """Make it ours alone. Returns what is in it. OSError."""
         for path in (self._root, self.folder):
             try:
                 os.mkdir(path, 0o700)
@@ -99,21 +102,19 @@ class AwayStore:
             raise PermissionError(f"{self.folder} belongs to somebody else")
         if found.st_mode & 0o077:
             os.chmod(self.folder, 0o700)
-        return len(os.listdir(self.folder))
+        return set(os.listdir(self.folder))
 
-    def _write(self, name: str, data: bytes, left: float) -> None:
+    def _write(self, name: str, data: bytes, left: float, is_there: bool = False) -> None:
         path = os.path.join(self.folder, name)
-        try:
-            if os.lstat(path).st_mtime > left:
-                return  # the page was elsewhere after it was here
-        except FileNotFoundError:
-            pass
+        if is_there and _is_later(path, left):
+            return
         part = f"{path}.{os.getpid()}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
-                file.write(data)
-            os.utime(part, (left, left))
+            with open(os.open(part, flags, 0o600), "wb", 0) as file:
+                if file.write(data) != len(data):
+                    raise OSError("the disk is full")
+                os.utime(file.fileno(), (left, left))
             os.rename(part, path)
         except OSError:
             _unlink(part)
@@ -194,6 +195,14 @@ def _keeps(config: Config) -> bool:
 def _is_old(left: float, config: Config) -> bool:
     """Also what is of the future: a clock was set back."""
     return not _keeps(config) or abs(time.time() - left) > config.project.session_timeout
+
+
+def _is_later(path: str, left: float) -> bool:
+    """The page was elsewhere after it was here: it left there later, or is there again."""
+    try:
+        return os.lstat(path).st_mtime > left
+    except FileNotFoundError:
+        return True
 
 
 def _name_of(session: Session) -> str:

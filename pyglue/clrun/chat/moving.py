@@ -17,6 +17,8 @@ from .user_session import RESERVED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeGuard
+
     from .session import Session
 
 _KEY = "clrun-chat"
@@ -33,7 +35,7 @@ class _Room:
     def __init__(self) -> None:
         self._left = _MOST
 
-    def takes(self, text: bytes | None) -> bool:
+    def takes(self, text: bytes | None) -> TypeGuard[bytes]:
         if text is None or len(text) >= self._left:
             return False
         self._left -= len(text) + 1
@@ -46,16 +48,11 @@ def pack(session: Session, is_away: bool = False) -> dict[str, Any]:
     data = {}
     for key, value in session.data.items():
         text = None if key in RESERVED else _pickled(f"user_session[{key!r}]", value)
-        if text is not None and room.takes(text):
+        if room.takes(text):
             data[key] = text
     told = _pickled("what the page was told", session.replay.pack(has_ended=is_away)) or b""
     fits = is_away and room.takes(told)
-    messages: list[bytes] = []
-    for message in reversed(session.messages):
-        text = _pickled("a message", message.to_dict()) or b""
-        if not room.takes(text):
-            break
-        messages.append(text)
+    messages = _messages(session, room)
     fits = fits or room.takes(told)
     fields = {name: getattr(session, name) for name in _FIELDS}
     servers = [handle.connection for _, handle in session.mcp_sessions.values()]
@@ -63,11 +60,29 @@ def pack(session: Session, is_away: bool = False) -> dict[str, Any]:
         _KEY: {
             "fields": fields,
             "data": data,
-            "messages": messages[::-1],
+            "messages": messages,
             "told": told if fits else b"",
             "servers": servers,
         }
     }
+
+
+def _messages(session: Session, room: _Room) -> list[bytes]:
+    """All of them, which is quick; else one by one those that can go along, the last ones first."""
+    steps = [message.to_dict() for message in session.messages]
+    try:
+        whole = pickle.dumps(steps, 5)
+    except Exception:
+        whole = None
+    if room.takes(whole):
+        return [whole]
+    texts: list[bytes] = []
+    for step in reversed(steps):
+        text = _pickled("a message", [step])
+        if text is not None and not room.takes(text):
+            break
+        texts.append(text or b"")
+    return texts[::-1]
 
 
 def unpack(session: Session, saved: dict[str, Any]) -> None:
@@ -87,7 +102,7 @@ def unpack(session: Session, saved: dict[str, Any]) -> None:
         except Exception as error:
             logger.warning("user_session[%r] did not come along: %s", key, error)
     enter(session)
-    steps = [pickle.loads(text) for text in packed["messages"] if text]
+    steps = [step for text in packed["messages"] if text for step in pickle.loads(text)]
     session.messages[:] = [Message.from_dict(step) for step in steps]
     if packed["told"]:
         session.replay.unpack(pickle.loads(packed["told"]))
