@@ -15,8 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from clrun import AsyncServer
-
     from .away import AwayStore
     from .config import Config
     from .files import FileStore
