@@ -39,7 +39,7 @@ class AsyncNamespace:
 
     def __init__(self, namespace: str | None = None) -> None:
         self.namespace = namespace or "/"
-        self.server = None  # type: ignore[assignment]
+        self.server = None  # type: ignore[assignment]  # until it is registered
 
     def is_asyncio_based(self) -> bool:
         return True

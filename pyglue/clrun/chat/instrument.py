@@ -91,7 +91,7 @@ def _shown(function: Callable[..., Any], provider: str, reader: Reader) -> Calla
             raise
         return recording.of(found)
 
-    call._clrun_shown = True  # type: ignore[attr-defined]
+    call._clrun_shown = True  # type: ignore[attr-defined]  # a mark on a function
     return call
 
 
@@ -338,6 +338,7 @@ class ResponseReader(ChatReader):
             messages.append({"role": "user", "content": asking})
         elif isinstance(asking, (list, tuple)):
             messages += [_plain(item) for item in asking]
+        # Dicts as the model was given them, which may be of other shapes too.
         return ChatGeneration(messages=messages)  # type: ignore[arg-type]
 
     def take_whole(self, generation: Any, answer: Any) -> bool:

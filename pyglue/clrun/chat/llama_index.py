@@ -43,7 +43,7 @@ IGNORED = (
 MOST_OPEN = 10_000  # events that have begun and not ended
 
 
-class LlamaIndexCallbackHandler(BaseCallbackHandler):  # type: ignore[misc]
+class LlamaIndexCallbackHandler(BaseCallbackHandler):  # type: ignore[misc]  # may be absent
     """Retrievals, queries, answers of models and calls of tools are steps below the one that is
     open when they begin; sources are text elements beside the chat.
 
@@ -85,9 +85,9 @@ class LlamaIndexCallbackHandler(BaseCallbackHandler):  # type: ignore[misc]
         step.parent_id = None if current is None else current.id
         step.start = utc_now()
         step.input = _asked(event_type, payload)
-        tool = payload.get(EventPayload.TOOL)
-        if event_type == CBEventType.FUNCTION_CALL and getattr(tool, "name", None):
-            step.name = tool.name  # type: ignore[union-attr]
+        tool_name = getattr(payload.get(EventPayload.TOOL), "name", None)
+        if event_type == CBEventType.FUNCTION_CALL and tool_name:
+            step.name = tool_name
         self._steps[event_id] = (step, context, time.perf_counter())
         hand_over(step.send(), context.loop)
         return event_id

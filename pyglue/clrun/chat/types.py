@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 class _Shape:
-    """A dataclass whose fields are named as on the wire."""
+    """A dataclass whose fields are named as on the wire; each subclass is one, this is none."""
 
     def to_dict(self) -> dict[str, Any]:
         fields: dict[str, Any] = asdict(self)  # type: ignore[call-overload]

@@ -51,6 +51,7 @@ class ChatRequest(Request):
             raise invalid("body", "must be an object")
         return body
 
+    # What Starlette calls so is a property, and asks for a middleware of its own.
     def session(self, session_id: str) -> Session:  # type: ignore[override]
         """The session of this id. 404 unless there is one, 401 if it is another user's."""
         session = self.runtime.sessions.get(session_id)
