@@ -1,6 +1,7 @@
 /* eio_response.c: answers of Engine.IO servers. */
 #include "gateway/eio_response.h"
 
+#include "base/log.h"
 #include "gateway/eio_origin.h"
 #include "gateway/pools.h"
 #include "proto/gzip.h"
@@ -93,8 +94,31 @@ void clr_eio_respond_error(const clr_eio_server_t *server, const clr_eio_session
     respond_json_error(x, headers, clr_eio_error_status(code), code, clr_eio_error_message(code));
 }
 
-void clr_eio_respond_bad_origin(const clr_eio_server_t *server, clr_exchange_t *x)
+/* How much of a header the log shows. */
+static int shown(clr_str_t value)
 {
+    return value.n < 200 ? (int)value.n : 200;
+}
+
+/* Once is enough: anybody can ask for more. */
+static void tell_bad_origin(clr_eio_server_t *server, const clr_exchange_t *x)
+{
+    clr_str_t origin = clr_http_head_get(x->head, CLR_STR("origin"));
+    clr_str_t host = clr_http_head_get(x->head, CLR_STR("host"));
+    if (server->told_origin)
+        return;
+    server->told_origin = true;
+    clr_log_warn(
+        "eio",
+        "%s: a page of %.*s is refused, as the request came to the host %.*s: proxies have "
+        "to pass on the Host that they got, other origins have to be allowed "
+        "(cors_allowed_origins; allow_origins of a chat)",
+        server->config.path, shown(origin), origin.p, shown(host), host.p ? host.p : "");
+}
+
+void clr_eio_respond_bad_origin(clr_eio_server_t *server, clr_exchange_t *x)
+{
+    tell_bad_origin(server, x);
     clr_buf_t *headers = clr_eio_scratch(&server->eio->headers);
     clr_buf_append_str(headers, CLR_STR("Content-Type: application/json\r\n"
                                         "Cache-Control: no-store\r\n"));

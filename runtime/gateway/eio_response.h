@@ -28,4 +28,4 @@ void clr_eio_respond_error(const clr_eio_server_t *server, const clr_eio_session
                            clr_exchange_t *x, int code);
 
 /* 400 for an origin that is not allowed: without CORS headers. */
-void clr_eio_respond_bad_origin(const clr_eio_server_t *server, clr_exchange_t *x);
+void clr_eio_respond_bad_origin(clr_eio_server_t *server, clr_exchange_t *x);

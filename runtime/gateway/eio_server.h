@@ -38,6 +38,7 @@ struct clr_eio_server {
     clr_eio_config_t config;
     clr_map_t sessions;   /* sid → clr_eio_session_t */
     clr_map_t namespaces; /* name → clr_sio_nsp_t */
+    bool told_origin;     /* the log knows that pages are refused */
 };
 
 /* Returns owned. Called by clr_dispatch_init(). */

@@ -289,3 +289,15 @@ async def test_jsonp_is_ignored(server):
     async with Http(server.url) as http:
         answer = await http.request("GET", target("/star/", transport="polling", j="0"))
         assert answer.text.startswith("0{")
+
+
+async def test_the_log_says_once_why_a_page_is_refused(clrun):
+    server = clrun("cors")
+    async with Http(server.url) as http:
+        for origin in (BAD, BAD, "https://" + 300 * "x"):
+            assert (await handshake(http, "none", origin)).status == 400
+        await handshake(http, "one", "https://" + 300 * "x")
+    await server.logged(r"/one: a page of https://x{192} is refused")
+    lines = [line for line in server.lines if "is refused" in line]
+    assert len(lines) == 2
+    assert f"/none: a page of {BAD} is refused, as the request came to the host 127.0.0.1:" in lines[0]

@@ -68,14 +68,14 @@ class ChatServer(AsyncServer):
 
 def _origins(runtime: Runtime) -> Any:
     """The server's own and the configured ones: cookies open no chat to other pages."""
-    from .auth.origins import origin_allowed
+    from .auth.origins import hosts_of_environ, origin_allowed
 
     origins = runtime.config.project.allow_origins
     if "*" in origins:
         return "*"
     if not origins:
         return None
-    return lambda origin, environ: origin_allowed(origin, environ.get("HTTP_HOST", ""), origins)
+    return lambda origin, environ: origin_allowed(origin, hosts_of_environ(environ), origins)
 
 
 def handlers(runtime: Runtime) -> dict[str, dict[str, Callable[..., Any]]]:

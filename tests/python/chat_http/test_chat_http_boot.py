@@ -297,13 +297,24 @@ def test_nothing_else_is_answered_to_other_methods(chat):
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
 
 
-def test_other_origins_have_to_be_allowed(chat):
+def test_other_origins_have_to_be_allowed(chat, caplog):
     there = {"origin": "https://elsewhere.test"}
     body = {"session_id": "abc"}
-    assert chat.post("/set-session-cookie", json=body, headers=there).status_code == 403
+    for _ in range(3):
+        assert chat.post("/set-session-cookie", json=body, headers=there).status_code == 403
+    assert caplog.text.count("a page of https://elsewhere.test is refused") == 1
+    assert "came to the host chat.test:" in caplog.text
     same = {"origin": "https://chat.test"}
     assert chat.post("/set-session-cookie", json=body, headers=same).status_code == 200
     assert "access-control-allow-origin" not in chat.get("/health", headers=there).headers
+
+
+def test_a_proxy_that_changes_the_host_may_say_what_it_was(chat):
+    headers = {"origin": "https://outer.test", "x-forwarded-host": "Outer.test, chat.test"}
+    body = {"session_id": "abc"}
+    assert chat.post("/set-session-cookie", json=body, headers=headers).status_code == 200
+    headers["x-forwarded-host"] = "chat.test"
+    assert chat.post("/set-session-cookie", json=body, headers=headers).status_code == 403
 
 
 def test_allowed_origins_may_send_cookies(chat):

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from ..auth.origins import origin_allowed
-from ..errors import log_exception
+from ..auth.origins import hosts_of, origin_allowed
+from ..errors import log_exception, logger
 from ..runtime import Runtime
 from . import actions, history, login, mcp, project, uploads
 from .common import JSON, ChatRequest
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     Handler = Callable[[ChatRequest], Awaitable[Response]]
 
+_REFUSED = (
+    "a page of %s is refused, as the request came to the host %s: proxies have to pass on the Host"
+    " that they got, other origins have to be named in allow_origins"
+)
 OPEN, USER = False, True  # whether a route needs somebody who is logged in
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -89,6 +93,7 @@ class Routes:
 
     def __init__(self, runtime: Runtime, root: str, build: Path | None) -> None:
         self._runtime = runtime
+        self._told_origin = False
         self._files = Files(root, build)
         self._routes = [
             Route(path, self._endpoint(handler, needs_user), methods=[method])
@@ -149,7 +154,11 @@ class Routes:
         if request.scope["path"].endswith(login.FORM_CALLBACK):
             return  # comes from the provider's page; the state says whose browser it is
         allowed = self._runtime.config.project.allow_origins
-        if not origin_allowed(origin, request.headers.get("host", ""), allowed):
+        hosts = hosts_of(request.headers)
+        if not origin_allowed(origin, hosts, allowed):
+            if not self._told_origin:
+                self._told_origin = True  # once is enough: anybody can ask for more
+                logger.warning(_REFUSED, origin[:200], " and ".join(hosts)[:200])
             raise HTTPException(403, "Pages of this origin may not use the chat")
 
 
