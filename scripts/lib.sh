@@ -137,6 +137,9 @@ build() {
     local preset=$1 dir=build target=${2:-all}
     [ "$preset" = release ] || dir=build-$preset
     [ "$preset" != fuzz ] || target=tests/fuzz/all
-    [ -f "$dir/build.ninja" ] || quietly cmake --preset "$preset"
+    if [ ! -f "$dir/build.ninja" ]; then
+        say "building in $dir, the first time takes some minutes"
+        quietly cmake --preset "$preset"
+    fi
     quietly cmake --build "$dir" --target "$target"
 }
