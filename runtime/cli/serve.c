@@ -534,7 +534,7 @@ static int serve_on_loop(serve_t *s)
     uint32_t connections = clr_limits_connections(s->open_files, (unsigned)s->options->workers,
                                                   (uint64_t)s->options->max_connections);
     s->notify = clr_notify_open(&s->loop);
-    bool is_wanted = (int64_t)connections == s->options->max_connections;
+    bool is_wanted = connections == s->options->max_connections;
     clr_capacity_init(&s->gw.capacity, connections,
                       is_wanted ? "--max-connections" : "the limit of open files (ulimit -n)",
                       on_room, s);
