@@ -14,7 +14,7 @@ CLR_UNUSED static asked_t app_ws_ask(fake_t *f, ws_t *ws, const char *headers)
     *ws = (ws_t){0};
     snprintf(all, sizeof(all), APP_UPGRADE "%s", headers);
     ws->fd = request("GET", "/chat?x=1", all, NULL);
-    return app_asked(f);
+    return app_taken(f);
 }
 
 CLR_UNUSED static void app_ws_read_accept(ws_t *ws, clr_buf_t *head)

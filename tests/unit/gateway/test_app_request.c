@@ -54,7 +54,7 @@ TEST(app_request_keeps_the_connection_and_its_order)
     for (int i = 1; i <= 2; i++) {
         char want[8];
         clr_buf_t got = {0};
-        asked_t a = app_asked(&f);
+        asked_t a = app_taken(&f);
         snprintf(want, sizeof(want), "/%d", i);
         EXPECT_STR_C(a.head.target, want);
         fake_expect_nothing(&f);
@@ -115,7 +115,7 @@ TEST(app_request_targets_of_all_forms)
         loopback_send(&loop, fd, clr_buf_str(&out));
         clr_buf_deinit(&out);
         if (cases[i].status == 200) {
-            asked_t a = app_asked(&f);
+            asked_t a = app_taken(&f);
             EXPECT(strstr(cases[i].line, " ") != NULL);
             EXPECT(memmem(cases[i].line, strlen(cases[i].line), a.head.target.p, a.head.target.n));
             app_answer(&f, a.stream, "ok");
@@ -203,7 +203,7 @@ TEST(app_request_over_the_limit_is_503)
     options.limit_concurrency = 1;
     app_setup(&f);
     int first = request("GET", "/", "", NULL);
-    uint64_t stream = app_asked(&f).stream;
+    uint64_t stream = app_taken(&f).stream;
     response_t r = response(request("GET", "/", "", NULL));
     EXPECT_EQ(r.status, 503);
     EXPECT(head_has(&r, "Retry-After: 1\r\n"));
@@ -211,7 +211,7 @@ TEST(app_request_over_the_limit_is_503)
     app_answer(&f, stream, "ok");
     expect_answer(first, 200, "ok");
     int again = request("GET", "/", "", NULL);
-    app_answer(&f, app_asked(&f).stream, "ok");
+    app_answer(&f, app_taken(&f).stream, "ok");
     expect_answer(again, 200, "ok");
     app_teardown(&f);
 }
@@ -227,14 +227,14 @@ TEST(app_request_goes_where_fewest_are_in_progress)
     uint64_t of_a[2], of_b[2];
     for (int i = 0; i < 2; i++) {
         fds[2 * i] = request("GET", "/a", "", NULL);
-        of_a[i] = app_asked(&a).stream;
+        of_a[i] = app_taken(&a).stream;
         fds[2 * i + 1] = request("GET", "/b", "", NULL);
-        of_b[i] = app_asked(&b).stream;
+        of_b[i] = app_taken(&b).stream;
     }
     app_answer(&b, of_b[0], "b");
     expect_answer(fds[1], 200, "b");
     fds[1] = request("GET", "/b", "", NULL);
-    app_answer(&b, app_asked(&b).stream, "b");
+    app_answer(&b, app_taken(&b).stream, "b");
     expect_answer(fds[1], 200, "b");
     app_answer(&b, of_b[1], "b");
     expect_answer(fds[3], 200, "b");

@@ -8,15 +8,15 @@ TEST(app_request_waits_for_the_next_worker_and_is_repeated_once)
     fake_t a, b;
     app_setup(&a);
     int get = request("GET", "/get", "", NULL);
-    (void)app_asked(&a);
+    (void)app_taken(&a);
     fake_close(&a);
     EXPECT_EQ(app_count(), 1);
     int late = request("POST", "/late", "", "x");
     LOOPBACK_UNTIL(&loop, -1, app_count() == 2);
     app_open(&b, 1, 10);
-    asked_t asked = app_asked(&b);
+    asked_t asked = app_taken(&b);
     EXPECT_STR_C(asked.head.target, "/get");
-    asked = app_asked(&b);
+    asked = app_taken(&b);
     EXPECT_STR_C(asked.head.target, "/late");
     EXPECT_STR_C(asked.body, "x");
     app_answer(&b, asked.stream, "late");
@@ -42,13 +42,13 @@ TEST(app_request_that_nobody_began_goes_to_another)
     fake_t a, b;
     app_setup(&a);
     int begun = request("POST", "/begun", "", "1");
-    (void)app_asked(&a);
+    (void)app_taken(&a);
     int fresh = request("POST", "/fresh", "", "2");
     (void)app_unbegun(&a);
     fake_close(&a);
     expect_answer(begun, 502, NULL);
     app_open(&b, 1, 10);
-    asked_t asked = app_asked(&b);
+    asked_t asked = app_taken(&b);
     EXPECT_STR_C(asked.head.target, "/fresh");
     EXPECT_STR_C(asked.body, "2");
     EXPECT_EQ(asked.flags, END);
@@ -135,7 +135,7 @@ TEST(app_request_rejected_by_all_is_503)
     app_setup(&f);
     int fd = request("GET", "/", "", NULL);
     for (int i = 0; i < 3; i++)
-        fake_simple(&f, CLR_FRAME_HTTP_REJECT, app_asked(&f).stream);
+        fake_simple(&f, CLR_FRAME_HTTP_REJECT, app_taken(&f).stream);
     expect_answer(fd, 503, NULL);
     app_teardown(&f);
 }
@@ -158,14 +158,14 @@ TEST(app_request_stopping_worker_finishes_and_gets_no_more)
     fake_t a, b;
     app_setup(&a);
     int fd = request("GET", "/old", "", NULL);
-    uint64_t stream = app_asked(&a).stream;
+    uint64_t stream = app_taken(&a).stream;
     app_open(&b, 2, 10);
     clr_worker_stop(a.w, 1000);
     fake_expect(&a, CLR_FRAME_STOP);
     int fresh[2];
     for (int i = 0; i < 2; i++) {
         fresh[i] = request("GET", "/new", "", NULL);
-        app_answer(&b, app_asked(&b).stream, "new");
+        app_answer(&b, app_taken(&b).stream, "new");
         expect_answer(fresh[i], 200, "new");
     }
     app_answer(&a, stream, "old");

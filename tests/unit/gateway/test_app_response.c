@@ -230,7 +230,7 @@ TEST(app_response_early_hints)
     fake_t f;
     app_setup(&f);
     int fd = app_ask("GET", "1", APP_CLOSING);
-    uint64_t stream = app_asked(&f).stream;
+    uint64_t stream = app_taken(&f).stream;
     app_headers(&f, CLR_FRAME_HTTP_HINT, stream, "link: </a.css>; rel=preload|link: </b>");
     app_start(&f, stream, 0, 200, NULL, "x");
     app_headers(&f, CLR_FRAME_HTTP_HINT, stream, "link: </late>"); /* does no harm */
@@ -242,7 +242,7 @@ TEST(app_response_early_hints)
     EXPECT(!buf_has(&got, "late"));
     clr_buf_deinit(&got);
     fd = app_ask("GET", "0", "");
-    stream = app_asked(&f).stream;
+    stream = app_taken(&f).stream;
     app_headers(&f, CLR_FRAME_HTTP_HINT, stream, "link: </a>");
     app_start(&f, stream, END, 200, NULL, "x");
     got = app_read_all(fd);
@@ -387,7 +387,7 @@ TEST(app_response_abort_cuts_what_began)
     fake_t f;
     app_setup(&f);
     int fd = app_ask("GET", "1", "");
-    uint64_t stream = app_asked(&f).stream;
+    uint64_t stream = app_taken(&f).stream;
     app_start(&f, stream, 0, 200, NULL, "some");
     fake_text(&f, CLR_FRAME_HTTP_ABORT, 0, stream, "the application raised");
     clr_buf_t got = app_read_all(fd);
@@ -395,7 +395,7 @@ TEST(app_response_abort_cuts_what_began)
     EXPECT(!buf_has(&got, "0\r\n\r\n"));
     clr_buf_deinit(&got);
     fd = app_ask("GET", "1", "");
-    stream = app_asked(&f).stream;
+    stream = app_taken(&f).stream;
     fake_text(&f, CLR_FRAME_HTTP_ABORT, 0, stream, "before anything");
     got = app_read_all(fd);
     EXPECT_EQ(got.n, 0);
