@@ -51,7 +51,8 @@ async def test_a_new_start_of_the_whole_program(start, tmp_path):
     async with user(server, "ada") as ada, ada.page() as before, ada.page() as other:
         await answered(before, "one", "1: one")
         await answered(other, "a secret", "1: a secret")
-        await asyncio.to_thread(server.stop)  # its clients are sent away
+        stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+        await asyncio.gather(before.lose(), other.lose(), stopping)
     assert len(sessions(tmp_path)) == 2
     server = start()
     async with user(server, "ada") as ada, user(server, "bob") as bob:

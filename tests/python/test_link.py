@@ -110,6 +110,17 @@ def test_stop_is_handed_on(sio, gateway):
     assert gateway.frames[-1].name == "STOPPED"
 
 
+def test_clear_is_handed_on(sio, gateway):
+    asked = []
+    gateway.link.on_clear = asked.append
+    gateway.write("CLEAR", stream=7)
+    gateway.run()
+    assert asked == [7]
+    gateway.link.cleared(7)
+    gateway.run()
+    assert (gateway.frames[-1].name, gateway.frames[-1].stream) == ("CLEARED", 7)
+
+
 def test_the_end_of_the_gateway(sio, gateway, client):
     gateway.socket.close()
     gateway.turns(3)

@@ -131,6 +131,15 @@ def test_stop_waits_for_handlers(worker):
     process.expect_stopped()
 
 
+def test_a_worker_without_a_chat_is_clear_at_once(worker):
+    process = worker(ENGINE)
+    process.until_ready()
+    process.send("CLEAR", stream=3)
+    assert process.expect("CLEARED").stream == 3
+    process.stop()
+    process.expect_stopped()
+
+
 def test_stop_does_not_wait_longer_than_its_grace(worker):
     process = worker(ENGINE)
     process.until_ready()

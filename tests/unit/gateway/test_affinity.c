@@ -205,6 +205,34 @@ TEST(clients_with_a_key_stay_together_when_their_worker_dies)
     close_workers(3);
 }
 
+TEST(who_comes_back_to_a_worker_that_retires_goes_there_and_moves_on)
+{
+    open_workers(2, "auth:sessionId,query:session_id");
+    ws_t a = {0}, again = {0}, stranger = {0};
+    int old = join(&a, "40{\"sessionId\":\"k\"}");
+    fake_t *f = &workers[old], *next = &workers[1 - old];
+    fake_simple(f, CLR_FRAME_SIO_ACCEPT, fake_expect(f, CLR_FRAME_SIO_CONNECT).stream);
+    ws_close(&a);
+    fake_expect(f, CLR_FRAME_SIO_DISCONNECT);
+    clr_worker_retire(f->w);
+    EXPECT_EQ(join(&stranger, "40{\"sessionId\":\"other\"}"), 1 - old);
+    EXPECT_EQ(join(&again, "40{\"sessionId\":\"k\"}"), old);
+    uint64_t stream = fake_expect(f, CLR_FRAME_SIO_CONNECT).stream;
+    EXPECT_EQ(fake_expect(f, CLR_FRAME_MOVE).stream, stream);
+    fake_simple(f, CLR_FRAME_SIO_ACCEPT, stream);
+    size_t at = clr_frame_begin(&f->out, CLR_FRAME_IDLE, 0, stream);
+    clr_buf_append_le(&f->out, 1, 1);
+    clr_frame_end(&f->out, at);
+    fake_flush(f);
+    fake_expect(f, CLR_FRAME_DROP);
+    fake_expect(next, CLR_FRAME_SIO_CONNECT); /* the stranger's */
+    EXPECT_EQ(fake_expect(next, CLR_FRAME_SIO_RESUME).stream, stream);
+    EXPECT_EQ(find("session_id=k", NULL, ""), 1 - old);
+    ws_close(&again);
+    ws_close(&stranger);
+    close_workers(2);
+}
+
 TEST(a_later_namespace_may_bring_a_key)
 {
     open_workers(2, "auth:sessionId,query:session_id");
@@ -280,5 +308,6 @@ TEST_MAIN(T(sources_are_parsed), T(clients_with_a_key_share_a_worker),
           T(auth_that_has_no_key_is_none), T(keys_are_found_in_query_cookies_and_headers),
           T(requests_find_the_worker_also_when_the_client_has_left),
           T(clients_with_a_key_stay_together_when_their_worker_dies),
+          T(who_comes_back_to_a_worker_that_retires_goes_there_and_moves_on),
           T(a_later_namespace_may_bring_a_key), T(responses_give_keys_out),
           T(keys_that_nobody_holds_are_bounded), T(sessions_are_spread_evenly))

@@ -117,6 +117,11 @@ static void send_failed(void)
     fake_flush(&worker);
 }
 
+static void send_cleared_unasked(void)
+{
+    fake_simple(&worker, CLR_FRAME_CLEARED, 1);
+}
+
 static void send_too_much_credit(void)
 {
     fake_credit(&worker, UINT32_MAX);
@@ -134,6 +139,7 @@ TEST(worker_that_breaks_the_rules_goes_down)
     expect_refused(send_engine_bytes);
     expect_refused(send_refusal_without_json);
     expect_refused(send_bad_log_level);
+    expect_refused(send_cleared_unasked);
     expect_refused(send_failed); /* after READY */
 }
 

@@ -160,6 +160,41 @@ TEST(a_retiring_worker_serves_until_another_is_ready)
     close_all(&ws);
 }
 
+TEST(a_worker_is_clear_when_it_has_put_away_what_the_last_client_left)
+{
+    open_both(1000);
+    ws_t ws = {0};
+    uint64_t stream = ws_join(&ws, &worker, "/", NULL);
+    EXPECT(clr_worker_is_clear(worker.w)); /* nobody waits for that */
+    clr_worker_retire(worker.w);
+    fake_expect(&worker, CLR_FRAME_MOVE);
+    clr_worker_clear(worker.w); /* it has a client */
+    fake_expect_nothing(&worker);
+    send_idle(&worker, stream, true);
+    fake_expect(&worker, CLR_FRAME_DROP);
+    expect_resume(&other, stream);
+    clr_worker_clear(worker.w);
+    clr_worker_clear(worker.w);
+    uint64_t first = fake_expect(&worker, CLR_FRAME_CLEAR).stream;
+    fake_expect_nothing(&worker);
+    EXPECT(!clr_worker_is_clear(worker.w));
+
+    /* One came back and left while it was at it. */
+    clr_list_t node;
+    clr_list_init(&node);
+    clr_worker_add_session(worker.w, &node, false);
+    clr_worker_remove_session(worker.w, &node);
+    clr_worker_clear(worker.w);
+    uint64_t second = fake_expect(&worker, CLR_FRAME_CLEAR).stream;
+    EXPECT(first != second);
+    fake_simple(&worker, CLR_FRAME_CLEARED, first);
+    EXPECT(!clr_worker_is_clear(worker.w));
+    fake_simple(&worker, CLR_FRAME_CLEARED, second);
+    LOOPBACK_UNTIL(&loop, -1, clr_worker_is_clear(worker.w));
+    fake_close(&worker);
+    close_all(&ws);
+}
+
 TEST(a_move_to_nobody_ends_where_it_began)
 {
     open_both(1000);
@@ -184,4 +219,5 @@ TEST_MAIN(T(an_idle_client_moves_and_its_events_with_it),
           T(a_namespace_that_is_left_during_a_move_does_not_stop_it),
           T(a_retiring_worker_gives_all_clients_away_and_gets_no_new_ones),
           T(a_retiring_worker_serves_until_another_is_ready),
+          T(a_worker_is_clear_when_it_has_put_away_what_the_last_client_left),
           T(a_move_to_nobody_ends_where_it_began))
