@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from crowd import chatter, clients, count_marks, noticed, pid_of
-from harness import APPS
+from harness import APPS, scaled
 from wire import Client, Closed, Http, WebSocket
 
 BROKEN = r"Traceback[^\n]*|SyntaxError[^\n]*"
@@ -203,7 +203,7 @@ async def test_stop_during_a_deploy(start, app):
         server.signal(signal.SIGTERM)
         with pytest.raises(Closed):
             await client.event()
-    assert await asyncio.to_thread(server.process.wait, 10) == 0
+    assert await asyncio.to_thread(server.process.wait, scaled(10)) == 0
 
 
 @pytest.mark.seconds(120)
