@@ -69,14 +69,14 @@ def test_28_shutdown_comes_last(clrun):
 
 
 def test_28_shutdown_has_no_more_than_the_grace(clrun):
-    server = clrun("asgi_lifespan", "--graceful-timeout", "300ms", env={"MODE": "hangs"})
+    server = clrun("asgi_lifespan", "--graceful-timeout", "2s", env={"MODE": "hangs"})
     server.signal(signal.SIGTERM)
     server.take_record("lifespan.shutdown")
     assert server.process.wait(scaled(10)) == 0
 
 
 def test_28_a_request_that_takes_longer_than_the_grace_is_cancelled_before(clrun):
-    server = clrun("asgi_lifespan", "--graceful-timeout", "400ms")
+    server = clrun("asgi_lifespan", "--graceful-timeout", "4s")
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.sendall(b"GET /hangs HTTP/1.1\r\nHost: x\r\n\r\n")
         server.take_record("hangs")

@@ -309,7 +309,7 @@ async def test_a_deploy_leaves_one_conversation_without_doubles(server, tmp_path
 
 
 async def test_a_deploy_that_does_not_wait_for_an_answer_keeps_what_it_had_said(start, tmp_path):
-    server = start("--drain-timeout", "200ms", "--graceful-timeout", "2s")
+    server = start("--drain-timeout", "200ms", "--graceful-timeout", "4s")
     async with user(server, "ada") as ada, ada.page() as page:
         await page.say(f"wait {tmp_path / 'never'}")
         await page.until_text("begun")
@@ -323,7 +323,7 @@ async def test_a_deploy_that_does_not_wait_for_an_answer_keeps_what_it_had_said(
 
 
 async def test_what_a_handler_says_that_is_cut_short_by_a_deploy_is_heard_and_kept(start):
-    server = start("--drain-timeout", "200ms", "--graceful-timeout", "2s")
+    server = start("--drain-timeout", "200ms", "--graceful-timeout", "4s")
     async with user(server, "ada") as ada, ada.page() as page:
         await page.say("insist")
         await page.until_text("begun")
