@@ -158,15 +158,17 @@ class AwayStore:
             mine = f"{path}.{os.getpid()}.old"  # it may be taken, or written anew, right now
             try:
                 os.rename(path, mine)
-                if path.endswith((".part", ".taken", ".old")):
-                    continue
-                self._remove_files(_read(mine)[0])
             except FileNotFoundError:
-                pass
-            except Exception as error:
+                continue
+            except OSError as error:
+                logger.warning("old sessions cannot be removed: %s", error)
+                return
+            try:
+                if not path.endswith((".part", ".taken", ".old")):
+                    self._remove_files(_read(mine)[0])
+            except Exception as error:  # whatever parsing raises
                 _warn(path, error)
-            finally:
-                _unlink(mine)
+            _unlink(mine)
 
     def _entries(self) -> Iterator[tuple[str, float]]:
         try:

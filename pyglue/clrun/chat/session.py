@@ -197,7 +197,7 @@ class Session(BaseSession):
         self.restored = False
         self.to_clear = False
         self.loading = False
-        self.is_awaited = False  # at_rest() is
+        self.is_awaited = False  # its server does, to let its client move
         self.stored_mark: int | None = None  # of the data that was stored last
         self.busy = 0  # how many pieces of work show as loading
         self.ask: OpenAsk | None = None
@@ -279,15 +279,11 @@ class Session(BaseSession):
 
     async def at_rest(self) -> None:
         """Returns when it is at rest, also of what was begun meanwhile."""
-        self.is_awaited = True
-        try:
-            while not self.is_at_rest:
-                if tasks := self.current_tasks:
-                    await asyncio.wait(tasks)
-                    await asyncio.sleep(0)  # for what waits behind them
-                await self._writes.idle()
-        finally:
-            self.is_awaited = False
+        while not self.is_at_rest:
+            if tasks := self.current_tasks:
+                await asyncio.wait(tasks)
+                await asyncio.sleep(0)  # for what waits behind them
+            await self._writes.idle()
 
     # ---- its end ----
 
@@ -364,6 +360,7 @@ class SessionStore:
             self._by_sid.pop(session.sid, None)
         session.sid = session.last_sid = sid
         session.restored = True
+        session.is_kept = None
         self._by_sid[sid] = session
 
     def unbind(self, sid: str) -> Session | None:
@@ -433,9 +430,11 @@ class SessionStore:
         """As Runtime.put_away(). A page that comes back to this worker all the same finds it."""
         while waiting := [one for one in self._away.values() if one.is_kept is None]:
             resting = [session for session in waiting if session.is_at_rest]
-            for session in self._keep(resting):
+            kept = self._keep(resting)
+            for session in kept:  # at once: who comes back now takes the file
                 del self._by_id[session.id]
                 self._awaited_no_more(session)
+            for session in kept:
                 await _leave_servers(session)
                 await session.stored()
             if len(resting) < len(waiting):

@@ -62,7 +62,11 @@ class ChatServer(AsyncServer):
         return session.is_at_rest
 
     async def _rest(self, session: Session, sid: str) -> None:
-        await session.at_rest()
+        session.is_awaited = True
+        try:
+            await session.at_rest()
+        finally:
+            session.is_awaited = False
         self._check_move(sid, "/")
 
 

@@ -168,6 +168,23 @@ def test_a_page_that_comes_back_meanwhile_stays(chat, folder):
     assert again.session is before and files(folder) == []
 
 
+def test_a_page_that_comes_back_meanwhile_may_still_move(chat):
+    gate = asyncio.Event()
+    cl.on_message(lambda message: gate.wait())
+    page = chat.page()
+    page.say("x", wait=False)
+    chat.gateway.run()
+    page.leave()
+    putting = chat.gateway.loop.create_task(chat.runtime.put_away())
+    chat.gateway.run()
+    again = chat.page(session_id=page.session_id)
+    chat.gateway.write("MOVE", b"", again.client.stream)
+    chat.gateway.run()
+    gate.set()
+    chat.gateway.until(lambda: [one.payload[0] for one in chat.gateway.named("IDLE")] == [0, 1])
+    chat.gateway.serve(putting)
+
+
 def test_uploads_go_along(chat, tmp_path):
     page, _ = counting(chat)
     record = chat.wait(chat.runtime.files.persist(page.session, "a.txt", "text/plain", content="x"))
