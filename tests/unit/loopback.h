@@ -14,7 +14,7 @@
 #include "net/loop.h"
 #include "test.h"
 
-#define LOOPBACK_DEADLINE_MS 20000
+#define LOOPBACK_DEADLINE_MS 60000
 
 /* How long a wait may sleep before it looks again; 0, which spins, is for who waits very often. */
 #ifndef LOOPBACK_SLEEP_MS
