@@ -98,6 +98,8 @@ export default defineConfig({
     reportCompressedSize: false,
     assetsInlineLimit: 0,
     rollupOptions: {
+      // zod has comments for other bundlers, at places that Rollup does not read.
+      onwarn: (warning, warn) => warning.code !== 'INVALID_ANNOTATION' && warn(warning),
       output: {
         manualChunks: (id) => (/node_modules\/(react|react-dom|scheduler|recoil)\//.test(id) ? 'react' : undefined),
       },

@@ -14,25 +14,16 @@ import { element, files, now, put, scripts, step } from './scripts.mjs';
 
 const port = Number(process.argv[2] ?? 8123);
 const dir = process.argv[3] ?? 'dist';
-const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
+const TYPES = { '.js': 'text/javascript', '.jsx': 'text/jsx', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
 // As the worker sends it.
 const policy = (nonce, host) =>
   `default-src 'self'; script-src 'self' 'nonce-${nonce}'; style-src 'self' 'nonce-${nonce}'; style-src-attr 'unsafe-inline'; ` +
   `font-src 'self' data:; img-src 'self' data: blob: https: http:; media-src 'self' data: blob: https: http:; ` +
   `connect-src 'self' ws://${host} https:; frame-src 'self' blob: https:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'`;
+const ELEMENTS = new URL('elements/', import.meta.url); // of the app's own
 const TEXTS = new URL('../../pyglue/clrun/chat/translations/', import.meta.url);
 
 const sessions = new Map(); // session id -> { files, socket, asked }
-
-const SEATS = `export default (node, { props, submit }) => {
-  for (let seat = 1; seat <= props.seats; seat++) {
-    const button = document.createElement('button');
-    button.className = 'button plain';
-    button.textContent = 'Seat ' + seat;
-    button.onclick = () => submit({ seat });
-    node.append(button, ' ');
-  }
-};`;
 
 const user = { identifier: 'ada', display_name: 'Ada', metadata: {} };
 const threads = [
@@ -50,6 +41,7 @@ function makeChat(session, id, run) {
     id, run, emit,
     socket: () => session.socket,
     stopped: () => session.stop,
+    acted: (then) => (session.acted = then), // what the next action does
     heard: (text) => session.window === text,
     ask: (msg, spec) => new Promise((resolve) => session.socket.emit('ask', { msg, spec }, resolve)),
     call: (name, args) => new Promise((resolve) => session.socket.emit('call_fn', { name, args }, resolve)),
@@ -202,8 +194,23 @@ const routes = {
   'POST /set-session-cookie': () => ({ message: 'ok' }),
   'POST /project/action': async (request) => {
     const { sessionId, action } = JSON.parse(await body(request));
-    sessions.get(sessionId)?.socket.emit('new_message', step('assistant_message', { output: `Action **${action.label}** ran.` }));
+    const { acted } = sessions.get(sessionId) ?? {};
+    if (action.name === 'more' && acted) return acted(), { success: true, response: null };
+    sessions.get(sessionId)?.socket.emit('new_message', step('assistant_message', { output: `Action **${action.label ?? action.name}** ran${action.id ? '' : ` with ${JSON.stringify(action.payload)}`}.` }));
     return { success: true, response: null };
+  },
+  'GET /project/element': (_request, query) => ({
+    file: [`${query.get('name')}.js`, `${query.get('name')}.jsx`].find((file) => existsSync(new URL(file, ELEMENTS))) ?? null,
+  }),
+  'PUT /project/element': async (request) => {
+    const { sessionId, element } = JSON.parse(await body(request));
+    sessions.get(sessionId)?.socket.emit('element', element);
+    return { success: true };
+  },
+  'DELETE /project/element': async (request) => {
+    const { sessionId, element } = JSON.parse(await body(request));
+    sessions.get(sessionId)?.socket.emit('remove_element', { id: element.id });
+    return { success: true };
   },
   'POST /project/file': async (request) => {
     const data = (await body(request)).toString('latin1');
@@ -261,7 +268,8 @@ async function serve(request, response) {
   const shared = threads.find((thread) => url.pathname.endsWith(`/${thread.id}`));
   if (shared && url.pathname.startsWith('/project/')) return send(200, 'application/json', JSON.stringify(shared));
   if (/^\/(favicon|logo|avatars\/)/.test(url.pathname)) return send(200, TYPES['.svg'], readFileSync('public/favicon.svg'));
-  if (url.pathname === '/public/elements/Seats.js') return send(200, TYPES['.js'], SEATS);
+  const own = url.pathname.startsWith('/public/elements/') && new URL(url.pathname.slice('/public/elements/'.length), ELEMENTS);
+  if (own && existsSync(own)) return send(200, TYPES[extname(own.pathname)], readFileSync(own));
   const path = join(dir, normalize(url.pathname));
   if (url.pathname.startsWith('/assets/') && existsSync(path)) {
     response.writeHead(200, { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream' });

@@ -207,6 +207,29 @@ export const scripts = {
     chat.emit('remove_element', { id: made.id });
     chat.emit('update_message', { ...msg, waitForAnswer: false, output: `Seat: ${JSON.stringify(answer)}` });
   },
+  /** `jsx Ticket side {"title": "A"}`: an element of dev/elements; then its props change, if there are two. */
+  async jsx(chat, text) {
+    const [, name, display, first = '{}', second] = text.split(' ');
+    const answer = step('assistant_message', { parentId: chat.run.id, output: `Look at ${name}.` });
+    chat.emit('new_message', answer);
+    const made = element('custom', answer.id, { name, display, props: JSON.parse(first) });
+    chat.emit('element', made);
+    if (!second) return;
+    const button = { id: randomUUID(), forId: answer.id, name: 'more', label: 'Change it', tooltip: '', icon: null, payload: {} };
+    chat.emit('action', button);
+    chat.acted(() => chat.emit('element', { ...made, props: JSON.parse(second) }));
+  },
+  /** `form Delivery {"town": ""}`: a question that such an element answers. */
+  async form(chat, text) {
+    const [, name, props] = text.split(' ');
+    const made = element('custom', '', { name, props: JSON.parse(props) });
+    const msg = step('assistant_message', { parentId: chat.run.id, waitForAnswer: true, output: 'Where to?' });
+    chat.emit('element', { ...made, forId: msg.id });
+    const answer = await chat.ask(msg, { type: 'element', step_id: msg.id, timeout: 60, element_id: made.id });
+    chat.emit('clear_ask', {});
+    chat.emit('remove_element', { id: made.id });
+    chat.emit('update_message', { ...msg, waitForAnswer: false, output: `Form: ${JSON.stringify(answer)}` });
+  },
   async call(chat) {
     const answer = await chat.call('add', { a: 2, b: 3 });
     chat.emit('clear_call_fn', {});

@@ -59,6 +59,18 @@ test('elements, the panel, tasks, an error, a traceback', async ({ page }) => {
   await check(page, 'elements');
 });
 
+test("the app's own elements, in JSX", async ({ page }) => {
+  await page.goto('/');
+  await say(page, 'jsx Ticket inline {"title":"Bread","done":20}');
+  await expect(page.getByText('Clicked 0 times.')).toBeVisible();
+  await say(page, 'jsx Parts side');
+  await expect(page.getByRole('slider', { name: 'Speed' })).toBeVisible();
+  await check(page, 'jsx-elements');
+  await page.getByRole('button', { name: 'Open dialog' }).click();
+  await expect(page.getByRole('dialog', { name: 'A dialog' })).toBeVisible();
+  await check(page, 'jsx-dialog');
+});
+
 test('questions for an answer and for files', async ({ page }) => {
   await page.goto('/');
   await say(page, 'ask action');

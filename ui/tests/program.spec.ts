@@ -1,6 +1,6 @@
 // The page against the program: a login, threads that are kept, a broken edit, all under the policy
 // and from the files that it really serves.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -205,5 +205,47 @@ test('modes, favourites, edits of settings and speech reach an app', async ({ pa
     await leave(page);
     await server.stop();
     await rm(folder, { recursive: true });
+  }
+});
+
+const TICKET = `import clrun as cl
+
+@cl.on_message
+async def answer(message):
+    ticket = cl.CustomElement(name="Ticket", props={"title": message.content})
+    await cl.Message("Here it is", elements=[ticket]).send()
+    ticket.props = {"title": "Cake"}
+    cl.user_session.set("ticket", ticket)
+
+@cl.action_callback("assign")
+async def assign(action):
+    await cl.Message("for " + action.payload["to"]).send()
+    await cl.user_session.get("ticket").update()
+`;
+
+test("an app's element in JSX calls it, stores its props and is given others", async ({ page }) => {
+  const folder = await mkdtemp(join(tmpdir(), 'clrun-jsx-'));
+  await writeFile(join(folder, 'app.py'), TICKET);
+  await cp(join(import.meta.dirname, '../dev/elements'), join(folder, 'public/elements'), { recursive: true });
+  const server = await serve(join(folder, 'app.py'));
+  try {
+    await page.goto(server.url);
+    await say(page, 'Bread');
+    const card = page.locator('.element.custom');
+    await expect(card.getByText('Bread', { exact: true })).toBeVisible();
+    await expect(card.getByTestId('mark')).toHaveCSS('width', '24px');
+    await card.getByRole('button', { name: 'Count' }).click();
+    await card.getByRole('button', { name: 'Close it' }).click();
+    await expect(card.getByText('closed')).toBeVisible();
+    await card.getByRole('button', { name: 'Assign' }).click();
+    await expect(log(page).getByText('for ada')).toBeVisible();
+    await expect(card.getByText('Cake', { exact: true })).toBeVisible();
+    await expect(card.getByText('Clicked 1 times.')).toBeVisible();
+    await card.getByRole('button', { name: 'Delete' }).click();
+    await expect(card).toHaveCount(0);
+  } finally {
+    await leave(page);
+    await server.stop();
+    await rm(folder, { recursive: true, force: true });
   }
 });

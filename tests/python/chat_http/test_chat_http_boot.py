@@ -273,6 +273,21 @@ def test_pictures_of_the_app_win(chat):
     assert chat.get("/avatars/nobody").text == "icon"
 
 
+def test_which_file_an_element_of_the_app_has(chat):
+    def file(name):
+        return chat.get("/project/element", params={"name": name}).json()["file"]
+
+    assert file("Seats") is None
+    chat.write("public/elements/Seats.jsx", "export default () => null")
+    assert file("Seats") == "Seats.jsx"
+    chat.write("public/elements/Seats.js", "export default () => {}")
+    assert file("Seats") == "Seats.js"
+    assert file("x" * 5000) is None
+    chat.write("Secret.js", "secret")
+    for name, status in [("../../Secret", 400), ("a\0b", 400), (".hidden", 404), ("", 404)]:
+        assert chat.get("/project/element", params={"name": name}).status_code == status
+
+
 # ---- beside an application of the app's own ----
 
 

@@ -3,7 +3,7 @@ import { Check, CircleDashed, LoaderCircle, X } from 'lucide-react';
 import { useRecoilValue } from 'recoil';
 import useSWR from 'swr';
 
-import { fetchText } from '../elements/Element';
+import { fetchText } from '../elements/kept';
 import { useText } from '../i18n';
 import { Markdown } from '../markdown/Markdown';
 

@@ -9,16 +9,9 @@ import { Modal } from '../kit';
 import { Markdown } from '../markdown/Markdown';
 import { Custom } from './Custom';
 import { Dataframe } from './Dataframe';
+import { fetchText, KEPT } from './kept';
 
 const Plotly = lazy(() => import('./Plotly'));
-
-export async function fetchText(url: string): Promise<string> {
-  const answer = await fetch(url, { credentials: 'include' });
-  if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-  return answer.text();
-}
-
-const KEPT = { revalidateOnFocus: false, revalidateOnReconnect: false, shouldRetryOnError: false };
 
 /** The text behind an element, shown by `children`. */
 export function Fetched({ url, children }: { url: string; children: (text: string) => React.ReactNode }) {

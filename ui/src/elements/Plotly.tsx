@@ -7,7 +7,7 @@ import useSWR from 'swr';
 import { useText } from '../i18n';
 import { NONCE } from '../nonce';
 import { useTheme } from '../theme';
-import { fetchText } from './Element';
+import { fetchText } from './kept';
 
 interface Library {
   react(node: HTMLElement, data: unknown[], layout?: object, config?: object): Promise<unknown>;

@@ -1,4 +1,5 @@
-// The same form for Chainlit's own page (--ui chainlit), which compiles JSX in the browser.
+// The same form as a React component. The page takes Address.js, as both are there; Chainlit's own
+// (--ui chainlit) knows this kind alone.
 import { Button } from '@/components/ui/button';
 import { Input } from '@/components/ui/input';
 import { useState } from 'react';

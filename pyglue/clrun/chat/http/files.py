@@ -9,7 +9,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from .common import ChatRequest
+from .common import JSON, ChatRequest
 from .responses import public_file
 
 _AVATAR = re.compile(r"[A-Za-z0-9_ .-]{1,200}")
@@ -26,6 +26,17 @@ class Files:
     async def public(self, request: ChatRequest) -> Response:
         """GET /public/{path}"""
         return await public_file(request, _below(self._public, request.path_params["path"]))
+
+    async def element(self, request: ChatRequest) -> Response:
+        """GET /project/element?name=: the file of an element of the app's own, or null.
+
+        A page that asked for one file and then for the other would leave an error in its console.
+        """
+        name = request.query_params.get("name", "")
+        for file in (f"{name}.js", f"{name}.jsx"):
+            if os.path.isfile(_below(self._public / "elements", file)):
+                return JSON({"file": file})
+        return JSON({"file": None})
 
     async def asset(self, request: ChatRequest) -> Response:
         """GET /assets/{path}: their names have a hash of what is in them.

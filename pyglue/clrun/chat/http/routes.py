@@ -54,6 +54,7 @@ def _table(files: Files) -> list[tuple[str, str, bool, Handler]]:
         ("POST", "/project/file", USER, uploads.upload),
         ("GET", "/project/file/{file_id}", USER, uploads.get_file),
         ("POST", "/project/action", USER, actions.call_action),
+        ("GET", "/project/element", OPEN, files.element),
         ("PUT", "/project/element", USER, actions.update_element),
         ("DELETE", "/project/element", USER, actions.remove_element),
         ("PUT", "/feedback", USER, actions.put_feedback),

@@ -1,0 +1,3 @@
+import axios from 'axios';
+
+export default () => <b>{axios.name}</b>;

@@ -1,0 +1,1 @@
+export const Nothing = () => <b>not the default</b>;

@@ -1,0 +1,3 @@
+import { Unicorn } from 'lucide-react';
+
+export default () => <Unicorn />;

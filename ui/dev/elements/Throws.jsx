@@ -1,0 +1,3 @@
+export default function Throws() {
+  return <b>{props.list.length} of them</b>;
+}

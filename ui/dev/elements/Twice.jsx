@@ -1,0 +1,3 @@
+const seats = 1;
+const seats = 2;
+export default () => <b>{seats}</b>;
