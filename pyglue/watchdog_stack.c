@@ -43,7 +43,8 @@ static bool ends(clr_str_t text, const char *end)
 static bool is_machinery(clr_str_t file)
 {
     return (file.n > 0 && file.p[0] == '<') || has(file, "/asyncio/") || has(file, "/uvloop/") ||
-           ends(file, "/clrun/_worker.py") || ends(file, "/clrun/_selector.py");
+           ends(file, "/clrun/_worker.py") || ends(file, "/clrun/_selector.py") ||
+           has(file, "/python/clrun/chat/");
 }
 
 static bool is_library(clr_str_t file)

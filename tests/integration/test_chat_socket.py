@@ -290,5 +290,6 @@ async def test_a_page_sees_that_a_callback_works_though_it_blocks(clrun, tmp_pat
         await one.say("x")
         await one.until(lambda: one.told("task_start"))
         await server.logged("has been blocked .*: on_message, client .*, at .*app.py:6$", 20)
+        assert "/clrun/chat/" not in server.log()  # the stack begins in the app
         await asyncio.to_thread(gate.write_text, "open")
         await one.until_text("open")

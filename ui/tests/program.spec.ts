@@ -130,6 +130,31 @@ test('a broken edit shows its traceback, and the app goes on', async ({ page }) 
   }
 });
 
+test('a worker that dies with a chat that is kept nowhere: the page says so, and one can go on', async ({ page, errors }) => {
+  const folder = await mkdtemp(join(tmpdir(), 'clrun-dies-'));
+  const app = join(folder, 'app.py');
+  const dies = '\n    if message.content == "die":\n        import os\n        os._exit(7)\n    await cl.Message';
+  const resume = '\n@cl.on_chat_resume\nasync def resume(thread):\n    pass\n';
+  await writeFile(app, APP.replace('VERSION', 'got').replace('\n    await cl.Message', dies) + resume);
+  const server = await serve(app);
+  try {
+    await page.goto(server.url);
+    await expect(box(page)).toBeEnabled();
+    await say(page, 'one');
+    await expect(log(page).getByText('got one')).toBeVisible();
+    await say(page, 'die');
+    await expect(page.getByText('The app no longer knows what was said here')).toBeVisible();
+    await say(page, 'two');
+    await expect(log(page).getByText('got two')).toBeVisible();
+    await expect(log(page).getByText('got one')).toBeVisible();
+    errors.length = 0; // of the connection
+  } finally {
+    await leave(page);
+    await server.stop();
+    await rm(folder, { recursive: true });
+  }
+});
+
 const NEWER = `import clrun as cl
 
 @cl.password_auth_callback

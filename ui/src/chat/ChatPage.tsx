@@ -16,7 +16,7 @@ import { useRecoilCallback, useRecoilState, useRecoilValue } from 'recoil';
 import { SidePanel } from '../elements/SidePanel';
 import { useText } from '../i18n';
 import { IconButton } from '../kit';
-import { ENDPOINT, go } from '../route';
+import { ENDPOINT, go, useRoute } from '../route';
 import { toast } from '../toast';
 import { isWide } from '../wide';
 import { ConnectionBanner, RefreshNotice } from './Banner';
@@ -52,16 +52,21 @@ function useSideElements() {
   return { side, close: () => setSide(undefined) };
 }
 
-/** A thread that is not there, or not theirs, sends people back to a new chat. */
+/**
+ * A thread that is not there, or not theirs, sends people back to a new chat. Where none are kept it is the one on the
+ * page, whose worker is gone.
+ */
 function useMissingThread() {
   const t = useText();
+  const [view] = useRoute();
   const { error } = useChatData();
   const { idToResume } = useChatSession();
   const { clear } = useChatInteract();
   const [problem, setProblem] = useRecoilState(resumeThreadErrorState);
   useEffect(() => {
     if (!problem) return;
-    toast.error(t('threadHistory.missing'));
+    if (view === 'thread') toast.error(t('threadHistory.missing'));
+    else toast.warning(t('threadHistory.forgotten'));
     setProblem(undefined);
     go('/');
   }, [problem, setProblem]);
