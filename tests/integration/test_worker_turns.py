@@ -89,15 +89,28 @@ async def test_what_a_client_sent_before_it_left_is_handled(start, journal, tran
 
 async def test_a_client_that_is_never_idle_moves_between_two_events(start, journal):
     """A deploy does not wait for the end of what it has sent."""
-    server = start(1, "--drain-timeout", "60s")
-    names = [f"n{n}" for n in range(40)]
+    server = start(1, "--drain-timeout", "600s")
+    over = asyncio.Event()
+    waiting = []
     async with Client(server.url) as client:
         await client.connect()
-        waiting = [await client.start_call("mark", name, 0.05) for name in names]
-        await asyncio.wait_for(waiting[0], scaled(10))
+
+        async def talk():
+            """Always has some that wait."""
+            while not over.is_set():
+                waiting.append(await client.start_call("mark", f"n{len(waiting)}", 0.05))
+                if len(waiting) >= 10:
+                    await waiting[-10]
+
+        talking = asyncio.create_task(talk())
+        while not waiting or not waiting[0].done():
+            await asyncio.sleep(0.01)
         server.signal(signal.SIGHUP)
         await server.logged("SIGHUP: done", 30)
+        over.set()
+        await talking
         answers = [(await asyncio.wait_for(future, scaled(20)))[0] for future in waiting]
+        names = [f"n{n}" for n in range(len(waiting))]
         assert [name for name, _ in answers] == names == journal.read_text().split()
         pids = [pid for _, pid in answers]
         assert len(set(pids)) == 2 and pids == sorted(pids, key=pids.index)
