@@ -83,7 +83,7 @@ test('every part that may be imported works', async ({ page }) => {
   await expect(all.getByRole('option')).toHaveText(['Carrot cake']);
   await all.getByPlaceholder('Find a cake').fill('zzz');
   await expect(all.getByText('None.')).toBeVisible();
-  await all.getByRole('button', { name: 'Next slide' }).click();
+  await all.getByRole('button', { name: 'Next' }).click();
   await expect(all.getByRole('group').nth(1)).toBeInViewport();
   await shot(page, 'jsx-parts');
 

@@ -2,6 +2,7 @@
 import { ArrowLeft, ArrowRight } from 'lucide-react';
 import { createContext, forwardRef, useContext, useMemo, useRef, type RefObject } from 'react';
 
+import { useText } from '../../../i18n';
 import { cn, part, type PartProps } from './part';
 import { buttonVariants } from './plain';
 
@@ -47,7 +48,8 @@ CarouselContent.displayName = 'CarouselContent';
 
 export const CarouselItem = part('div', 'ui-carousel-item', { role: 'group', 'aria-roledescription': 'slide' });
 
-function Step({ by, label, className, ...rest }: PartProps & { by: 1 | -1; label: string }) {
+function Step({ by, className, ...rest }: PartProps & { by: 1 | -1 }) {
+  const t = useText();
   const { box, upright } = useBand();
   const step = () => {
     const band = box.current;
@@ -56,7 +58,7 @@ function Step({ by, label, className, ...rest }: PartProps & { by: 1 | -1; label
   return (
     <button
       type="button"
-      aria-label={label}
+      aria-label={t(by > 0 ? 'common.actions.next' : 'common.actions.previous')}
       onClick={step}
       className={buttonVariants({
         variant: 'outline',
@@ -71,9 +73,9 @@ function Step({ by, label, className, ...rest }: PartProps & { by: 1 | -1; label
 }
 
 export function CarouselPrevious(props: PartProps) {
-  return <Step by={-1} label="Previous slide" {...props} />;
+  return <Step by={-1} {...props} />;
 }
 
 export function CarouselNext(props: PartProps) {
-  return <Step by={1} label="Next slide" {...props} />;
+  return <Step by={1} {...props} />;
 }

@@ -3,6 +3,7 @@ import { Command as Cmdk } from 'cmdk';
 import { Search } from 'lucide-react';
 import { forwardRef } from 'react';
 
+import { useText } from '../../../i18n';
 import { Dialog, DialogContent, DialogTitle } from './overlays';
 import { cn, part, type PartProps } from './part';
 
@@ -28,11 +29,12 @@ interface CommandDialogProps extends PartProps {
   title?: string;
 }
 
-export function CommandDialog({ open, onOpenChange, title = 'Search', children, ...rest }: CommandDialogProps) {
+export function CommandDialog({ open, onOpenChange, title, children, ...rest }: CommandDialogProps) {
+  const t = useText();
   return (
     <Dialog open={open} onOpenChange={onOpenChange}>
       <DialogContent className="ui-command-dialog">
-        <DialogTitle className="unseen">{title}</DialogTitle>
+        <DialogTitle className="unseen">{title ?? t('threadHistory.sidebar.filters.search')}</DialogTitle>
         <Command {...rest}>{children}</Command>
       </DialogContent>
     </Dialog>

@@ -9,6 +9,7 @@ import {
 } from 'radix-ui';
 import { forwardRef, type ComponentProps } from 'react';
 
+import { useText } from '../../../i18n';
 import { portal } from '../portal';
 import { cn, part, type PartProps } from './part';
 
@@ -26,22 +27,25 @@ export function DialogPortal(props: PartProps) {
 }
 
 const sheetOf = (base: string) =>
-  forwardRef<HTMLDivElement, PartProps & { side?: string }>(({ className, children, side = 'right', ...rest }, ref) => (
-    <DialogPortal>
-      <DialogOverlay />
-      <RadixDialog.Content
-        ref={ref}
-        className={cn(base, base === 'ui-sheet' && `ui-sheet-${side}`, className)}
-        aria-describedby={undefined}
-        {...rest}
-      >
-        {children}
-        <RadixDialog.Close className="ui-dialog-close" aria-label="Close">
-          <X />
-        </RadixDialog.Close>
-      </RadixDialog.Content>
-    </DialogPortal>
-  ));
+  forwardRef<HTMLDivElement, PartProps & { side?: string }>(({ className, children, side = 'right', ...rest }, ref) => {
+    const t = useText();
+    return (
+      <DialogPortal>
+        <DialogOverlay />
+        <RadixDialog.Content
+          ref={ref}
+          className={cn(base, base === 'ui-sheet' && `ui-sheet-${side}`, className)}
+          aria-describedby={undefined}
+          {...rest}
+        >
+          {children}
+          <RadixDialog.Close className="ui-dialog-close" aria-label={t('common.actions.close')}>
+            <X />
+          </RadixDialog.Close>
+        </RadixDialog.Content>
+      </DialogPortal>
+    );
+  });
 
 export const DialogContent = sheetOf('ui-dialog');
 DialogContent.displayName = 'DialogContent';

@@ -3,6 +3,7 @@ import { ChevronLeft, ChevronRight, Ellipsis } from 'lucide-react';
 import { Separator as RadixSeparator, Slot } from 'radix-ui';
 import { forwardRef } from 'react';
 
+import { useText } from '../../../i18n';
 import { cn, part, type PartProps } from './part';
 
 interface Looks {
@@ -86,19 +87,21 @@ export const PaginationLink = forwardRef<HTMLAnchorElement, PartProps & Looks & 
 );
 PaginationLink.displayName = 'PaginationLink';
 
-export function PaginationPrevious({ children = 'Previous', ...rest }: PartProps) {
+export function PaginationPrevious({ children, ...rest }: PartProps) {
+  const t = useText();
   return (
-    <PaginationLink size="default" aria-label="Go to previous page" {...rest}>
+    <PaginationLink size="default" {...rest}>
       <ChevronLeft aria-hidden />
-      <span>{children}</span>
+      <span>{children ?? t('common.actions.previous')}</span>
     </PaginationLink>
   );
 }
 
-export function PaginationNext({ children = 'Next', ...rest }: PartProps) {
+export function PaginationNext({ children, ...rest }: PartProps) {
+  const t = useText();
   return (
-    <PaginationLink size="default" aria-label="Go to next page" {...rest}>
-      <span>{children}</span>
+    <PaginationLink size="default" {...rest}>
+      <span>{children ?? t('common.actions.next')}</span>
       <ChevronRight aria-hidden />
     </PaginationLink>
   );
