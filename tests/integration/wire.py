@@ -124,7 +124,9 @@ class Polling:
         return await self.request("POST", body, {"Content-Type": "text/plain;charset=UTF-8", **headers})
 
     async def park(self):
-        """Starts a GET, which is on its way before anything that is sent later: a task."""
+        """Starts a GET, which is read before anything that is sent later: a task."""
+        # A connection that the gateway has yet to accept would be read after those that it knows.
+        await self.http.request("GET", "/nothing")
         sent = asyncio.Event()
         task = asyncio.create_task(self.get(sent))
         await sent.wait()
