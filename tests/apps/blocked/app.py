@@ -43,9 +43,9 @@ def match():
     pattern, length, took = re.compile("(a+)+b"), 14, 0
     while took < 0.1:
         length += 1
-        began = time.monotonic()
+        began = time.thread_time()  # a busy machine's clock would tell of more than there was to do
         pattern.match("a" * length)
-        took = time.monotonic() - began
+        took = time.thread_time() - began
     while took < 4:
         length += 1
         took *= 2
