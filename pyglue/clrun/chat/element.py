@@ -55,6 +55,9 @@ _SIGNATURES = (
     (b"\x1f\x8b", "application/gzip"),
     (b"PK\x03\x04", "application/zip"),
 )
+# Of an element that is updated again and again: so many versions may a page lag behind.
+FORMER_KEYS = 16
+
 _RIFF = {b"WAVE": "audio/x-wav", b"WEBP": "image/webp", b"AVI ": "video/x-msvideo"}
 
 
@@ -106,7 +109,8 @@ class Element:
         self.size = self.size or self.default_size
         self.mime = self.mime or self.default_mime
         self.updatable = not self.keeps_file
-        self._replaced: str | None = None
+        self._former: list[str] = []  # its keys before, which lead to the file of now
+        self._stale: str | None = None  # the path of the file before
         if self.url is None and self.path is None and self.content is None:
             raise ValueError("An element needs one of url, path and content")
 
@@ -157,7 +161,8 @@ class Element:
             "props": data.get("props") or {},
             "page": data.get("page"),
             "updatable": not kind.keeps_file,
-            "_replaced": None,
+            "_former": [],
+            "_stale": None,
         }
         element.__dict__.update(fields)
         return element
@@ -200,11 +205,24 @@ class Element:
             path=self.path if self.content is None else None,
             content=self.content,
         )
-        replaced, self._replaced = self._replaced, self.chainlit_key
-        self.chainlit_key = record["id"]
-        old = session.files.pop(replaced, None)  # a page may still be reading the one before
-        if old is not None:
-            await asyncio.to_thread(_delete, old["path"])
+        former, self.chainlit_key = self.chainlit_key, record["id"]
+        if former is not None:
+            await self._supersede(session, former, record)
+
+    async def _supersede(self, session: Any, former: str, record: dict[str, Any]) -> None:
+        """A page that lags asks for a version before, and gets the one of now.
+
+        Whoever is reading the last one may go on; those before are deleted.
+        """
+        last = session.files.get(former)
+        self._former.append(former)
+        if len(self._former) > FORMER_KEYS:
+            session.files.pop(self._former.pop(0), None)
+        for key in self._former:
+            session.files[key] = record
+        stale, self._stale = self._stale, last["path"] if last else None
+        if stale is not None:
+            await asyncio.to_thread(_delete, stale)
 
     def _guess_mime(self) -> str | None:
         """From the bytes, else from a name. Never None for a file, which pages insist on."""

@@ -2,10 +2,12 @@
 
 import json
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 import clrun as cl
+from clrun.chat.element import FORMER_KEYS
 from clrun.chat.work import run_action
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -109,7 +111,28 @@ def test_a_list_of_tasks(chat):
         "status": "done",
         "tasks": [{"title": "go", "status": "done", "forId": None}],
     }
-    assert len(page.session.files) == 2  # the page may still be reading the one before
+
+
+def test_a_page_that_lags_gets_the_newest_version_of_an_element(chat):
+    versions = FORMER_KEYS + 5
+
+    async def answer():
+        tasks = cl.TaskList()
+        await tasks.send()
+        for number in range(1, versions):
+            tasks.status = str(number)
+            await tasks.update()
+
+    page = run(chat, answer)
+    keys = [element["chainlitKey"] for element in page.told("element")]
+    assert len(keys) == versions
+    files = page.session.files
+    assert [key for key in keys if key in files] == keys[-FORMER_KEYS - 1 :]
+    last = files[keys[-1]]
+    assert json.loads(Path(last["path"]).read_text())["status"] == str(versions - 1)
+    assert all(files[key] is last for key in keys[-FORMER_KEYS - 1 :])
+    # And the one before is still there for who is reading it.
+    assert len(list(Path(last["path"]).parent.iterdir())) == 2
 
 
 def test_a_custom_element(chat):
