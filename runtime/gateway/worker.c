@@ -314,7 +314,7 @@ static void on_link_closed(void *ctx)
     if (w->ops->on_gone)
         w->ops->on_gone(w, w->reason, w->ctx);
     clr_outbox_deinit(&w->outbox);
-    clr_trim_worker_left(&w->gw->trim);
+    clr_trim_backlog_left(&w->gw->trim);
     free(w);
 }
 

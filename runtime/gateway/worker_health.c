@@ -121,6 +121,7 @@ static void end_blocked(clr_health_t *h)
 static void resume(clr_health_t *h)
 {
     end_blocked(h);
+    clr_trim_backlog_left(&h->gw->trim);
     if (h->worker)
         clr_app_pump(h->gw);
 }

@@ -103,12 +103,12 @@ TEST(trim_counts_from_what_was_left_the_last_time)
     tear_down(&s);
 }
 
-TEST(trim_follows_the_end_of_workers_once)
+TEST(trim_follows_the_end_of_a_backlog_once)
 {
     scene_t s;
     set_up(&s);
-    clr_trim_worker_left(&s.trim);
-    clr_trim_worker_left(&s.trim);
+    clr_trim_backlog_left(&s.trim);
+    clr_trim_backlog_left(&s.trim);
     EXPECT_EQ(s.trim.count, 0);
     pass_time(&s);
     EXPECT_EQ(s.trim.count, 1);
@@ -117,6 +117,26 @@ TEST(trim_follows_the_end_of_workers_once)
     tear_down(&s);
 }
 
+TEST(trim_follows_also_what_ended_while_it_was_near)
+{
+    scene_t s;
+    set_up(&s);
+    clr_trim_backlog_left(&s.trim);
+    uint64_t first = s.trim.timer_.deadline;
+    usleep(2000);
+    uv_update_time(&s.loop.uv);
+    clr_trim_backlog_left(&s.trim);
+    clr_wheel_advance(&s.loop.wheel, first);
+    EXPECT_EQ(s.trim.count, 1);
+    pass_time(&s);
+    EXPECT_EQ(s.trim.count, 2);
+    pass_time(&s);
+    EXPECT_EQ(s.trim.count, 2);
+    tear_down(&s);
+}
+
 TEST_MAIN(T(trim_follows_when_half_of_the_clients_have_left), T(trim_is_not_for_few_clients),
           T(trim_is_not_done_when_the_clients_are_back),
-          T(trim_counts_from_what_was_left_the_last_time), T(trim_follows_the_end_of_workers_once))
+          T(trim_counts_from_what_was_left_the_last_time),
+          T(trim_follows_the_end_of_a_backlog_once),
+          T(trim_follows_also_what_ended_while_it_was_near))
