@@ -23,6 +23,7 @@ from typing import Any
 
 from . import moving
 from .errors import logger
+from .root import put_away_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,9 +48,8 @@ class AwayStore:
     """The files of all workers of this app's folder."""
 
     def __init__(self, config: Config) -> None:
-        self._root = os.path.join(config.root, ".clrun")
         self._files = os.path.join(config.root, ".files")
-        self.folder = os.path.join(self._root, "sessions")
+        self.folder = put_away_folder(config.root)
         self._takes = 0
 
     # ---- leaving ----
@@ -93,7 +93,7 @@ class AwayStore:
 
     def _open_folder(self) -> set[str]:
         """Make it ours alone. Returns what is in it. OSError."""
-        for path in (self._root, self.folder):
+        for path in (os.path.dirname(self.folder), self.folder):
             try:
                 os.mkdir(path, 0o700)
             except FileExistsError:

@@ -23,6 +23,11 @@ def app_root() -> str:
     return folder if _is_marked(folder) and not _is_marked(here) else here
 
 
+def put_away_folder(root: str) -> str:
+    """Where sessions are whose worker has ended (away.py)."""
+    return os.path.join(root, ".clrun", "sessions")
+
+
 def _is_marked(folder: str) -> bool:
     return any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS)
 

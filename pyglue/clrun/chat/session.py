@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 import uuid
 from typing import Any
@@ -15,6 +16,7 @@ from .emitter import BaseEmitter, Emitter
 from .errors import log_exception, log_refusal, logger
 from .lane import Lane
 from .replay import KEPT_SECONDS, Replay
+from .root import put_away_folder
 from .user_session import RESERVED, refresh
 
 TYPE_CHECKING = False
@@ -423,7 +425,9 @@ class SessionStore:
 
     def sweep_away(self) -> None:
         """Remove, now and then, what workers put away for pages that did not come back."""
-        self._runtime.away.sweep(self._runtime.config)
+        config = self._runtime.config
+        if os.path.isdir(put_away_folder(config.root)):  # else nothing of it need be imported
+            self._runtime.away.sweep(config)
         asyncio.get_running_loop().call_later(SWEEP_SECONDS, self.sweep_away)
 
     async def put_away(self) -> None:
