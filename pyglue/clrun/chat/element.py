@@ -142,7 +142,7 @@ class Element:
         kinds = {kind.type: kind for kind in known}
         kind = kinds.get(data.get("type") or "", File)
         element = object.__new__(kind)
-        fields = {
+        fields: dict[str, Any] = {
             "thread_id": data.get("threadId"),
             "name": data.get("name") or "",
             "id": data.get("id") or str(uuid.uuid4()),

@@ -32,7 +32,8 @@ async def first_interaction(session: BaseSession, interaction: str) -> None:
         tags=tags,
     )
     session.store_waiting()
-    await session.emitter.first_interaction(interaction)
+    # The page then asks for the list of threads, where this one has to be.
+    await session.tell_when_stored(lambda: session.emitter.first_interaction(interaction))
 
 
 async def _goes_on(session: BaseSession) -> bool:

@@ -398,3 +398,19 @@ def test_too_much_at_once(chat):
         page.say("x", wait=False)
     page.until("toast")
     assert "Too much" in page.told("toast")[0]["message"]
+
+
+def test_a_page_hears_of_its_thread_when_that_is_stored(chat, storage):
+    """It asks for the list of threads then."""
+    heard = []
+
+    async def update_thread(**fields):
+        await asyncio.sleep(0.01)
+        heard.append("first_interaction" in page.names)
+
+    storage.update_thread = update_thread
+    cl.on_message(lambda message: None)
+    page = chat.page()
+    page.say("x")
+    page.until("first_interaction")
+    assert heard[0] is False and page.names.count("first_interaction") == 1
