@@ -150,11 +150,6 @@ class BaseSession:
             self._writes.put(write)
         self.pending_writes.clear()
 
-    async def tell_when_stored(self, tell: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Call it when all that was stored so far is, in the background; now if nothing is stored."""
-        if self.runtime.data_layer is None or not self._writes.put(tell):
-            await tell()
-
     async def stored(self) -> None:
         """Returns when all that was stored so far is."""
         if self._unfinished is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from .errors import logger
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .session import BaseSession, Session
+
+
+LONGEST_STORING = 5.0  # seconds that a first message waits for its thread to be stored
 
 
 async def first_interaction(session: BaseSession, interaction: str) -> None:
@@ -32,8 +36,12 @@ async def first_interaction(session: BaseSession, interaction: str) -> None:
         tags=tags,
     )
     session.store_waiting()
-    # The page then asks for the list of threads, where this one has to be.
-    await session.tell_when_stored(lambda: session.emitter.first_interaction(interaction))
+    try:  # the page asks for the list of threads then, where this one has to be
+        async with asyncio.timeout(LONGEST_STORING):
+            await session.stored()
+    except TimeoutError:
+        pass  # a database that is away keeps nobody from talking
+    await session.emitter.first_interaction(interaction)
 
 
 async def _goes_on(session: BaseSession) -> bool:
