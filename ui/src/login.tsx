@@ -38,7 +38,8 @@ function nameOf(provider: string): string {
 function useHeaderAuth(api: ChainlitAPI, wanted: boolean, onDone: () => unknown, onFail: (reason: string) => void) {
   useEffect(() => {
     if (!wanted) return;
-    api.headerAuth().then(onDone, (error: { detail?: string }) => onFail(error.detail ?? 'default'));
+    // Its answer is not the user, which onDone would take it for.
+    api.headerAuth().then(() => void onDone(), (error: { detail?: string }) => onFail(error.detail ?? 'default'));
   }, [api, wanted]);
 }
 

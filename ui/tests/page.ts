@@ -28,7 +28,7 @@ export function log(page: Page): Locator {
 export async function say(page: Page, text: string) {
   await box(page).fill(text);
   await expect(page.getByRole('button', { name: 'Send' })).toBeEnabled();
-  await page.keyboard.press('Enter');
+  await box(page).press('Enter'); // wherever an answer before has put the focus meanwhile
   await expect(page.locator('.composer .sheet > textarea')).toHaveValue(''); // hidden by some answers
 }
 
